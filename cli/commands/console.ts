@@ -1,0 +1,62 @@
+import { access, constants } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { HomewardError } from "../../common/errors.ts";
+import { start } from "../../common/spawn.ts";
+import { argument, callService, newCommand, type CommandEntry } from "../command.ts";
+
+/** Viewers that take the path of a unix socket: TigerVNC's, under its own name and under Debian's alternative. */
+const VIEWERS = ["xtigervncviewer", "vncviewer"] as const;
+
+async function findProgram(names: readonly string[], path: string): Promise<string | undefined> {
+  for (const name of names)
+    for (const folder of path.split(delimiter).filter((entry) => entry !== "")) {
+      const file = join(folder, name);
+      if (await access(file, constants.X_OK).then(() => true, () => false)) return file;
+    }
+  return undefined;
+}
+
+/** Opens a window that outlives this command. @throws ENVIRONMENT if there is no viewer or no screen to open it on */
+async function openViewer(socket: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const viewer = await findProgram(VIEWERS, env["PATH"] ?? "");
+  if (viewer === undefined)
+    throw new HomewardError("ENVIRONMENT", "no viewer is installed that can open a unix socket", {
+      hint: "Install one with: apt-get install tigervnc-viewer",
+    });
+  if (!env["DISPLAY"])
+    throw new HomewardError("ENVIRONMENT", "there is no display to open a window on (DISPLAY is not set)", {
+      hint: "Run this in a terminal of a graphical session.",
+    });
+  await start(viewer, ["-Shared=1", socket], { detached: true, stdio: ["ignore", "ignore", "ignore"] });
+  return viewer;
+}
+
+export function consoleCommand(): CommandEntry {
+  return {
+    command: newCommand(
+      "console",
+      "Shows how to see and use a running workspace, or opens a window.",
+      [
+        ["homeward console work --open", "open a window (TigerVNC)"],
+        ["xtigervncviewer $(homeward console work --path)", "the same by hand"],
+        ["socat TCP-LISTEN:5901,bind=127.0.0.1,fork UNIX:$(homeward console work --path)", ""],
+        ["", "for viewers that only know TCP; every user of this computer can then connect"],
+      ],
+      "Screen, keyboard and mouse are a unix socket that speaks VNC. Any number of viewers may be open; what is typed in " +
+        "any of them is recorded.",
+    )
+      .argument("<name>", "the workspace")
+      .option("--open", "open a viewer")
+      .option("--path", "print the path and nothing else"),
+    body: async (invocation, command) => {
+      const options = command.opts<{ open?: boolean; path?: boolean }>();
+      const { path } = await callService(invocation, "console", { workspace: argument(command, 0) });
+      const viewer = options.open === true ? await openViewer(path, invocation.surroundings.env) : null;
+      invocation.output.result({ path, viewer }, () => {
+        if (options.path === true) return path;
+        if (viewer !== null) return `Opened ${path} in ${viewer}.`;
+        return `${path}\nOpen it with: xtigervncviewer ${path}`;
+      });
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { join } from "node:path";
+import { exited, start } from "../../common/spawn.ts";
+import { newCommand, type CommandEntry } from "../command.ts";
+
+const DEMO = join(import.meta.dirname, "..", "..", "demo", "main.ts");
+
+interface Options {
+  readonly guest?: string;
+  readonly session?: string;
+  readonly link?: string;
+  readonly out?: string;
+  readonly keep?: boolean;
+}
+
+function demoArguments({ guest, session, link, out, keep }: Options, json: boolean): string[] {
+  const given = { guest, session, link, out };
+  return [
+    DEMO,
+    ...Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value])),
+    ...(keep === true ? ["--keep"] : []),
+    ...(json ? ["--json"] : []),
+  ];
+}
+
+export function demoCommand(): CommandEntry {
+  return {
+    command: newCommand(
+      "demo",
+      "Shows it all on one computer: two hosts, a slow link, a person's session, the move home by replay, and back.",
+      [
+        ["homeward demo", "a Debian desktop; eight minutes the first time, then four"],
+        ["homeward demo --guest tiny", "a text console, in a minute"],
+        ["homeward demo --link 10mbit,20ms --session demo/sessions/shell.json", ""],
+      ],
+    )
+      .option("--guest <guest>", "tiny or desktop (default: desktop)")
+      .option("--session <file>", "what the person types and clicks")
+      .option("--link <rate,rtt>", "speed and round trip of the link (default: 1mbit,50ms)")
+      .option("--out <dir>", "where the pictures and the report go")
+      .option("--keep", "keep the two hosts' folders"),
+    body: async (invocation, command) => {
+      const args = demoArguments(command.opts<Options>(), invocation.json);
+      const child = await start(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+      invocation.signal.addEventListener("abort", () => child.kill("SIGTERM"), { once: true });
+      const status = await exited(child);
+      invocation.exitWith(typeof status === "number" ? status : 1);
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { printable } from "../../common/progress-display.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../common/quantities.ts";
+import type { ControlResult } from "../../protocol/control.ts";
+import { argument, callService, newCommand, wholeNumber, type CommandEntry } from "../command.ts";
+import { shortRoot } from "../text/workspace.ts";
+
+function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">): string {
+  const lines = entries.map(({ atMs, text }) => `${(atMs / 1000).toFixed(3).padStart(10)}  ${printable(text)}`);
+  const older = events - entries.length;
+  return [
+    `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ${formatBytes(bytes)}.`,
+    ...(older > 0 && entries.length > 0 ? ["   seconds  (newest entries; --limit shows more)"] : []),
+    ...lines,
+  ].join("\n");
+}
+
+export function logCommand(): CommandEntry {
+  return {
+    command: newCommand(
+      "log",
+      "Shows what was recorded since a generation.",
+      [
+        ["homeward log work", "the newest entries"],
+        ["homeward log work --limit 0", "only how much there is"],
+      ],
+      "Keys, pointer, checkpoints of the screen, power and network use. What was typed is in it, passwords too.",
+    )
+      .argument("<name>", "the workspace")
+      .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits)")
+      .option("--limit <number>", "how many entries at most, 0 to 2000", wholeNumber(0, 2000), 200),
+    body: async (invocation, command) => {
+      const { root, limit } = command.opts<{ root?: string; limit: number }>();
+      const params = { workspace: argument(command, 0), limit, ...(root === undefined ? {} : { root }) };
+      invocation.output.result(await callService(invocation, "log", params), logText);
+    },
+  };
+}

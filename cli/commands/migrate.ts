@@ -1,0 +1,43 @@
+import { argument, callService, newCommand, oneOf, wholeNumber, type CommandEntry } from "../command.ts";
+import { reportText } from "../text/report.ts";
+
+const MODES = ["replay", "overlay"] as const;
+
+interface Options {
+  readonly mode: (typeof MODES)[number];
+  readonly hold?: boolean;
+  readonly level?: number;
+}
+
+export function migrateCommand(): CommandEntry {
+  return {
+    command: newCommand(
+      "migrate",
+      "Moves a workspace to another host that holds its generation.",
+      [
+        ["homeward migrate work home", ""],
+        ["homeward migrate work home --mode overlay", "without replay: what changed is sent"],
+        ["homeward migrate work home --hold", "it arrives suspended; start it there when you like"],
+      ],
+      "The machine pauses here, what you did is replayed there, the rest is sent and checked, and only then does the " +
+        "other host become the owner. Until that moment Ctrl-C, a crash or a lost connection leave it running here as " +
+        "if nothing had happened.",
+    )
+      .argument("<name>", "the workspace")
+      .argument("<host>", "a host that homeward status lists")
+      .option("--mode <mode>", MODES.join(" or "), oneOf(MODES), "replay")
+      .option("--hold", "leave the machine suspended there")
+      .option("--level <number>", "zstd level, 1 to 22, instead of one chosen from the link", wholeNumber(1, 22)),
+    body: async (invocation, command) => {
+      const { mode, hold = false, level } = command.opts<Options>();
+      const report = await callService(invocation, "migrate", {
+        workspace: argument(command, 0),
+        peer: argument(command, 1),
+        mode,
+        hold,
+        ...(level === undefined ? {} : { level }),
+      });
+      invocation.output.result(report, reportText);
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { argument, callService, newCommand, oneOf, type CommandEntry } from "../command.ts";
+import { workspaceText } from "../text/workspace.ts";
+
+const ACTIONS = ["powerdown", "reset", "off"] as const;
+
+export function powerCommand(): CommandEntry {
+  return {
+    command: newCommand("power", "Presses a button of the machine: power, reset, or the plug.", [
+      ["homeward power work powerdown", "asks the guest to shut down and waits for it"],
+      ["homeward power work reset", "restarts it at once"],
+      ["homeward power work off", "pulls the plug: what the guest had not written to disk is lost"],
+    ])
+      .argument("<name>", "the workspace")
+      .argument("<action>", ACTIONS.join(", "), oneOf(ACTIONS)),
+    body: async (invocation, command) => {
+      const params = { workspace: argument(command, 0), action: oneOf(ACTIONS)(argument(command, 1)) };
+      invocation.output.result(await callService(invocation, "power", params), workspaceText);
+    },
+  };
+}

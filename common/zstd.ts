@@ -1,0 +1,82 @@
+import { constants, zstdCompress as compress, zstdDecompress as decompress } from "node:zlib";
+import { HomewardError } from "./errors.ts";
+
+export interface ZstdCompressOptions {
+  /** 1 to 19. */
+  readonly level: number;
+  /** Raw content that the other side has too; matches may point into it. */
+  readonly dictionary?: readonly Uint8Array[];
+  /** For large inputs that resemble the dictionary at a distance. */
+  readonly longDistance?: true;
+}
+
+export interface ZstdDecompressOptions {
+  /** Output past this many bytes is DAMAGED; memory stays in proportion to it. */
+  readonly maxBytes: number;
+  readonly dictionary?: readonly Uint8Array[];
+  /** Names the data in error messages. */
+  readonly what: string;
+}
+
+const MAX_WINDOW_LOG = 29;
+/**
+ * zstd takes a dictionary that begins with its own magic number for a trained one and rejects it as corrupt; guest memory
+ * may begin with anything, so something harmless comes first.
+ */
+const RAW_CONTENT_PREFIX = Buffer.alloc(8);
+
+/** Smallest window (log2 of bytes) from which everything in the dictionary and the data can be reached. */
+function windowLog(dataBytes: number, dictionaryBytes: number): number {
+  return Math.min(MAX_WINDOW_LOG, Math.max(10, Math.ceil(Math.log2(dataBytes + dictionaryBytes + 1))));
+}
+
+function joinDictionary(parts: readonly Uint8Array[] | undefined): Buffer | undefined {
+  return parts === undefined || parts.length === 0 ? undefined : Buffer.concat([RAW_CONTENT_PREFIX, ...parts]);
+}
+
+/** One zstd frame (RFC 8878), made off the main thread. */
+export function zstdCompress(data: Uint8Array, options: ZstdCompressOptions): Promise<Buffer> {
+  const dictionary = joinDictionary(options.dictionary);
+  const params = {
+    [constants.ZSTD_c_compressionLevel]: options.level,
+    [constants.ZSTD_c_windowLog]: windowLog(data.length, dictionary?.length ?? 0),
+    ...(options.longDistance === true ? { [constants.ZSTD_c_enableLongDistanceMatching]: 1 } : {}),
+  };
+  const chunkSize = Math.min(1 << 20, Math.max(4096, data.length + 1024));
+  return new Promise((resolve, reject) => {
+    compress(
+      data,
+      { params, chunkSize, pledgedSrcSize: data.length, ...(dictionary === undefined ? {} : { dictionary }) },
+      (error, result) => {
+        if (error === null) resolve(result);
+        else reject(new HomewardError("INTERNAL", `zstd: ${error.message}`, { cause: error }));
+      },
+    );
+  });
+}
+
+/**
+ * Undoes zstdCompress off the main thread.
+ * @throws DAMAGED when the data is not a zstd frame, ends early, goes on after its end or holds more than `maxBytes`
+ */
+export function zstdDecompress(data: Uint8Array, options: ZstdDecompressOptions): Promise<Buffer> {
+  const dictionary = joinDictionary(options.dictionary);
+  const params = { [constants.ZSTD_d_windowLogMax]: windowLog(options.maxBytes, dictionary?.length ?? 0) };
+  const chunkSize = Math.min(1 << 20, Math.max(4096, options.maxBytes));
+  return new Promise((resolve, reject) => {
+    decompress(
+      data,
+      {
+        params,
+        chunkSize,
+        maxOutputLength: Math.max(1, options.maxBytes),
+        rejectGarbageAfterEnd: true,
+        ...(dictionary === undefined ? {} : { dictionary }),
+      },
+      (error, result) => {
+        if (error === null) resolve(result);
+        else reject(new HomewardError("DAMAGED", `${options.what} cannot be unpacked`, { cause: error }));
+      },
+    );
+  });
+}

@@ -1,0 +1,119 @@
+import { promisify } from "node:util";
+import { constants, crc32, zstdCompress, zstdDecompress, type ZstdOptions } from "node:zlib";
+import { ByteReader, ByteWriter } from "../../common/bytes.ts";
+import { HomewardError } from "../../common/errors.ts";
+import { readEvents, writeEvents } from "./event-codec.ts";
+import { INPUT_LOG_LIMITS, type InputEvent } from "./events.ts";
+
+/**
+ * A stored piece of the input log:
+ *   "HWIL", u8 version, u8 flags (bit 0: the events are one zstd frame), u32 CRC-32 of all other bytes,
+ *   varint(bytes of the events uncompressed), events (event-codec.ts).
+ * Numbers are big-endian. Small segments are stored plain where zstd's own header would make them larger.
+ */
+const MAGIC = 0x4857494c;
+const VERSION = 1;
+const COMPRESSED = 1;
+const CHECKSUM_AT = 6;
+const LEVEL = 19;
+
+type Zstd = (data: Buffer, options: ZstdOptions) => Promise<Buffer>;
+const compress: Zstd = promisify(zstdCompress);
+const decompress: Zstd = promisify(zstdDecompress);
+
+function checksum(segment: Buffer): number {
+  return crc32(segment.subarray(CHECKSUM_AT + 4), crc32(segment.subarray(0, CHECKSUM_AT)));
+}
+
+/**
+ * Packs events, which must be in the order of their times (whole milliseconds).
+ * @throws INTERNAL if they are more than one segment may hold (INPUT_LOG_LIMITS) or hold impossible values
+ */
+export async function encodeSegment(events: readonly InputEvent[]): Promise<Buffer> {
+  const raw = writeEvents(events);
+  if (events.length > INPUT_LOG_LIMITS.segmentEvents || raw.length > INPUT_LOG_LIMITS.rawBytes)
+    throw new HomewardError("INTERNAL", "too much for one segment of the input log", {
+      data: { events: events.length, bytes: raw.length },
+    });
+  // Without the size zstd would set up 42 ms worth of tables for a hundred bytes at this level.
+  const packed = await compress(raw, {
+    params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
+    pledgedSrcSize: raw.length,
+  });
+  const smaller = packed.length < raw.length;
+  const segment = new ByteWriter(16 + raw.length)
+    .u32(MAGIC)
+    .u8(VERSION)
+    .u8(smaller ? COMPRESSED : 0)
+    .u32(0)
+    .varint(raw.length)
+    .bytes(smaller ? packed : raw)
+    .finish();
+  if (segment.length > INPUT_LOG_LIMITS.segmentBytes)
+    throw new HomewardError("INTERNAL", `a log segment of ${segment.length} bytes is too long`);
+  segment.writeUInt32BE(checksum(segment), CHECKSUM_AT);
+  return segment;
+}
+
+/** @throws DAMAGED if this is not exactly what encodeSegment made */
+export async function decodeSegment(data: Buffer): Promise<InputEvent[]> {
+  const what = "log segment";
+  if (data.length > INPUT_LOG_LIMITS.segmentBytes)
+    throw new HomewardError("DAMAGED", `a ${what} is ${data.length} bytes long`);
+  const reader = new ByteReader(data, what);
+  if (reader.u32() !== MAGIC) throw new HomewardError("DAMAGED", `this is no ${what}`);
+  const version = reader.u8();
+  const flags = reader.u8();
+  if (reader.u32() !== checksum(data)) throw new HomewardError("DAMAGED", `a ${what} has a wrong checksum`);
+  if (version !== VERSION || (flags & ~COMPRESSED) !== 0)
+    throw new HomewardError("DAMAGED", `a ${what} has the unknown version ${version}.${flags}`, {
+      hint: "It was written by a newer Homeward; use that one.",
+    });
+  const rawBytes = reader.varint();
+  if (rawBytes > INPUT_LOG_LIMITS.rawBytes) throw new HomewardError("DAMAGED", `a ${what} unpacks to ${rawBytes} bytes`);
+  const body = reader.bytes(reader.remaining);
+  const raw = (flags & COMPRESSED) === 0 ? body : await unpack(body, rawBytes);
+  if (raw.length !== rawBytes) throw new HomewardError("DAMAGED", `a ${what} unpacks to another length than it says`);
+  return readEvents(raw);
+}
+
+async function unpack(body: Buffer, rawBytes: number): Promise<Buffer> {
+  try {
+    return await decompress(body, { maxOutputLength: Math.max(rawBytes, 1) });
+  } catch (error) {
+    throw new HomewardError("DAMAGED", "a log segment cannot be unpacked", { cause: error });
+  }
+}
+
+/** Bound on what one event takes before compression, for splitting. */
+function estimate(event: InputEvent): number {
+  return event.kind === "checkpoint" ? 24 + 3 * event.checkpoint.cells.size + 4 * event.checkpoint.volatile.length : 24;
+}
+
+/**
+ * The same log in as few segments as possible: what is written every second while recording shrinks to a half or less
+ * when it is compressed together, before it goes over a slow link.
+ * @throws DAMAGED
+ */
+export async function mergeSegments(segments: readonly Buffer[]): Promise<Buffer[]> {
+  const merged: Buffer[] = [];
+  let batch: InputEvent[] = [];
+  let bytes = 0;
+  let total = 0;
+  for (const segment of segments) {
+    for (const event of await decodeSegment(segment)) {
+      const size = estimate(event);
+      // Half of the bound on raw bytes, so that even incompressible events stay within the bound on stored ones.
+      if (batch.length >= INPUT_LOG_LIMITS.segmentEvents || bytes + size > INPUT_LOG_LIMITS.segmentBytes / 2) {
+        merged.push(await encodeSegment(batch));
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(event);
+      bytes += size;
+      if (++total > INPUT_LOG_LIMITS.logEvents) throw new HomewardError("DAMAGED", "the input log is endless");
+    }
+  }
+  if (batch.length > 0) merged.push(await encodeSegment(batch));
+  return merged;
+}

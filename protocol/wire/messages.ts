@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
+import { nameSchema } from "../control.ts";
+import { generationManifestSchema, sha256Schema } from "../generation.ts";
+import { machineDefinitionSchema } from "../machine.ts";
+import { migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
+import { WIRE_MAGIC, type FrameName } from "../wire.ts";
+
+/** What the frames with a JSON payload hold. All other frames are binary or empty. */
+
+const count = z.int().nonnegative();
+const seconds = z.number().nonnegative().max(1e9);
+const idSchema = z.uuid();
+
+/** Of `magic` and `version` only the former is fixed: a newer version may add to its greeting. */
+export const helloSchema = z.object({ magic: z.literal(WIRE_MAGIC), version: count, host: nameSchema });
+
+const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];
+
+export const abortSchema = z.strictObject({
+  code: z.enum(errorCodes),
+  message: z.string().max(4000),
+  hint: z.string().max(1000).nullable(),
+});
+
+export const wireProgressSchema = z.strictObject({
+  phase: z.string().max(40),
+  done: z.number().nonnegative(),
+  total: z.number().nonnegative().optional(),
+  unit: z.enum(["bytes", "blocks", "steps", "ms"]),
+  note: z.string().max(200).optional(),
+});
+
+export const offerSchema = z.strictObject({
+  id: idSchema,
+  kind: z.enum(["migration", "measurement"]),
+  workspace: nameSchema,
+  mode: migrationModeSchema,
+  /** The generation that both hosts hold and that the state grew from. */
+  base: sha256Schema,
+  machine: machineDefinitionSchema,
+  /** Bytes on disk of the overlays above the base: what the destination may have to write besides RAM. */
+  overlay_bytes: count,
+  device_bytes: count,
+  hold: z.boolean(),
+});
+
+/** `whole`: the device state was not sent as a delta. */
+export const deviceEndSchema = z.strictObject({ whole: z.boolean() });
+
+export const preparedSchema = z.strictObject({
+  root: sha256Schema,
+  blocks: z.strictObject({ generation: count, twin: count, zero: count, shipped: count }),
+  replay: z
+    .strictObject({
+      outcome: replayOutcomeSchema,
+      recorded_s: seconds,
+      think_s: seconds,
+      events: count,
+      checkpoints: z.strictObject({ total: count, matched: count, missed: count }),
+    })
+    .nullable(),
+  replay_s: seconds,
+  resolve_s: seconds,
+  verify_s: seconds,
+  notes: z.array(z.string().max(500)).max(10),
+});
+export type Prepared = z.infer<typeof preparedSchema>;
+
+const onlyId = z.strictObject({ id: idSchema });
+export const doneSchema = z.strictObject({
+  id: idSchema,
+  /** From the release's arrival to the running machine. */
+  resume_s: seconds,
+  started: z.boolean(),
+  /** Why the machine was not started although that was asked for. */
+  note: z.string().max(500).nullable(),
+});
+
+/** "unknown": this host has no record of that migration. */
+export const VERDICTS = ["released", "kept", "undecided", "unknown"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+export const verdictSchema = z.strictObject({ id: idSchema, verdict: z.enum(VERDICTS) });
+
+export const MESSAGES = {
+  hello: helloSchema,
+  abort: abortSchema,
+  progress: wireProgressSchema,
+  offer: offerSchema,
+  deviceEnd: deviceEndSchema,
+  manifest: generationManifestSchema,
+  prepared: preparedSchema,
+  release: onlyId,
+  taken: onlyId,
+  done: doneSchema,
+  report: migrationReportSchema,
+  query: onlyId,
+  verdict: verdictSchema,
+} as const satisfies Partial<Record<FrameName, z.ZodType>>;
+
+export type MessageName = keyof typeof MESSAGES;
+export type Message<N extends MessageName> = z.output<(typeof MESSAGES)[N]>;
+
+export function encodeMessage<N extends MessageName>(name: N, message: Message<N>): Buffer {
+  return Buffer.from(JSON.stringify(MESSAGES[name].parse(message)));
+}
+
+/** @throws PEER if the payload is not what a frame of that name holds */
+export function decodeMessage<N extends MessageName>(name: N, payload: Buffer): Message<N> {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload.toString("utf8"));
+  } catch (cause) {
+    throw new HomewardError("PEER", `the other host sent a ${name} message that is not JSON`, { cause });
+  }
+  const parsed = MESSAGES[name].safeParse(value);
+  if (!parsed.success)
+    throw new HomewardError("PEER", `the other host sent a ${name} message that is not right`, {
+      cause: parsed.error,
+      data: { where: parsed.error.issues.slice(0, 5).map((issue) => issue.path.join(".")) },
+    });
+  // Safe: the schema was looked up by the same name.
+  return parsed.data as Message<N>;
+}

@@ -1,0 +1,111 @@
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { HomewardError, toHomewardError } from "../common/errors.ts";
+import { HeldInput } from "./held-input.ts";
+import { ViewerConnection, type InputTap } from "./viewer-connection.ts";
+
+export type { InputTap } from "./viewer-connection.ts";
+
+export interface ConsoleRelayOptions {
+  /** QEMU's VNC socket. */
+  readonly vncSocket: string;
+  /** Where viewers connect. Its directory keeps strangers out (0700); a stale socket there is replaced. */
+  readonly consoleSocket: string;
+  /** Told why a viewer was turned away or cut off. */
+  readonly onViewerError?: (error: HomewardError) => void;
+}
+
+/** QEMU itself stops at 32 connections. */
+const MAX_VIEWERS = 16;
+
+/**
+ * The console socket of a running machine: any number of VNC viewers connect here and share the guest's screen. It stays
+ * open when viewers come and go or misbehave, and when QEMU is gone (viewers are then cut off, new ones turned away).
+ */
+export class ConsoleRelay {
+  readonly #options: ConsoleRelayOptions;
+  readonly #server: Server;
+  readonly #viewers = new Set<ViewerConnection>();
+  readonly #held = new HeldInput();
+  #tap: InputTap | undefined;
+  #stopped = false;
+
+  private constructor(options: ConsoleRelayOptions) {
+    this.#options = options;
+    this.#server = createServer((socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  /** Opens the console socket. @throws ENVIRONMENT if that path cannot be used */
+  static async start(options: ConsoleRelayOptions): Promise<ConsoleRelay> {
+    const relay = new ConsoleRelay(options);
+    await rm(options.consoleSocket, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      relay.#server.once("error", (error) => {
+        reject(
+          new HomewardError("ENVIRONMENT", `cannot open the console socket ${options.consoleSocket}`, {
+            cause: error,
+          }),
+        );
+      });
+      relay.#server.listen(options.consoleSocket, resolve);
+    });
+    relay.#server.on("error", (error) => {
+      options.onViewerError?.(toHomewardError(error));
+    });
+    await chmod(options.consoleSocket, 0o600);
+    return relay;
+  }
+
+  /** How many viewers are connected. */
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
+  /**
+   * From now on tells `tap`, instead of the one before, of all input. Viewers do not notice.
+   * @returns stops telling this tap; another that was attached since stays
+   */
+  attach(tap: InputTap): () => void {
+    this.#tap = tap;
+    return () => {
+      if (this.#tap === tap) this.#tap = undefined;
+    };
+  }
+
+  /** Releases all keys and buttons that viewers hold, in the guest and for the tap, as if their users had let go. */
+  releaseHeld(): void {
+    for (const viewer of this.#viewers) viewer.releaseHeld();
+  }
+
+  /** Cuts off all viewers and removes the socket. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    for (const viewer of this.#viewers) viewer.close();
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  #accept(socket: Socket): void {
+    const { vncSocket, onViewerError } = this.#options;
+    if (this.#viewers.size >= MAX_VIEWERS) {
+      onViewerError?.(new HomewardError("CONFLICT", `the console has ${MAX_VIEWERS} viewers already`));
+      socket.destroy();
+      return;
+    }
+    const tap: InputTap = {
+      key: (down, keysym, keycode) => this.#tap?.key(down, keysym, keycode),
+      pointer: (x, y, buttons) => this.#tap?.pointer(x, y, buttons),
+    };
+    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, (error) => {
+      this.#viewers.delete(viewer);
+      if (error !== undefined) onViewerError?.(error);
+    });
+    this.#viewers.add(viewer);
+  }
+}

@@ -1,0 +1,98 @@
+import { closeSync, openSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { HomewardError, type ErrorCode } from "../common/errors.ts";
+import type { CloseRequest, LogStoreReply, LogStoreRequest } from "./log-store.ts";
+
+/** The thread behind LogStore: one request after the other, each answered when it is on disk. */
+
+const SCHEMA_VERSION = 1;
+/** sqlite3.h: result codes whose low byte matters here. */
+const SQLITE_FULL = 13;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+const SQLITE_CONSTRAINT = 19;
+
+function open(path: string): DatabaseSync {
+  // SQLite would make the file readable for everybody; its -wal and -shm files take over the mode.
+  closeSync(openSync(path, "a", 0o600));
+  const db = new DatabaseSync(path, { timeout: 5000 });
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+  const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  if (version > SCHEMA_VERSION)
+    throw new HomewardError("INCOMPATIBLE", `the input log ${path} was written by a newer Homeward`);
+  db.exec(`CREATE TABLE IF NOT EXISTS segments (
+    generation TEXT NOT NULL, seq INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
+    events INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (generation, seq)) STRICT;
+    PRAGMA user_version = ${SCHEMA_VERSION}`);
+  return db;
+}
+
+function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest>): unknown {
+  switch (request.op) {
+    case "append": {
+      const { seq, firstMs, lastMs, events, data } = request.segment;
+      db.prepare("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)").run(
+        request.generation,
+        seq,
+        firstMs,
+        lastMs,
+        events,
+        data,
+      );
+      return undefined;
+    }
+    case "segments":
+      return db
+        .prepare(
+          `SELECT seq, first_ms AS firstMs, last_ms AS lastMs, events, data FROM segments
+           WHERE generation = ? ORDER BY seq`,
+        )
+        .all(request.generation);
+    case "summary":
+      return {
+        ...db
+          .prepare(
+            `SELECT count(*) AS segments, coalesce(sum(length(data)), 0) AS bytes, coalesce(sum(events), 0) AS events,
+               coalesce(min(first_ms), 0) AS firstMs, coalesce(max(last_ms), 0) AS lastMs,
+               coalesce(max(seq) + 1, 0) AS nextSeq FROM segments WHERE generation = ?`,
+          )
+          .get(request.generation),
+      };
+    case "truncate":
+      db.prepare("DELETE FROM segments WHERE generation = ?").run(request.generation);
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      return undefined;
+  }
+}
+
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof HomewardError) return error.code;
+  const result = error instanceof Error && "errcode" in error ? Number(error.errcode) & 255 : -1;
+  if (result === SQLITE_FULL) return "NO_ROOM";
+  if (result === SQLITE_CORRUPT || result === SQLITE_NOTADB) return "DAMAGED";
+  if (result === SQLITE_CONSTRAINT) return "CONFLICT";
+  const system = (error as NodeJS.ErrnoException | null)?.code;
+  if (system === "ENOSPC" || system === "EDQUOT") return "NO_ROOM";
+  return system === "ENOENT" || system === "EACCES" ? "ENVIRONMENT" : "INTERNAL";
+}
+
+const path = String(workerData);
+let db: DatabaseSync | undefined;
+
+parentPort?.on("message", ({ id, ...request }: LogStoreRequest & { id: number }) => {
+  let reply: LogStoreReply;
+  try {
+    if (request.op === "close") {
+      db?.close();
+      reply = { id, result: undefined };
+    } else {
+      db ??= open(path);
+      reply = { id, result: answer(db, request) };
+    }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    reply = { id, code: codeOf(error), message: `the input log ${path}: ${message}` };
+  }
+  parentPort?.postMessage(reply);
+});

@@ -1,0 +1,140 @@
+import { connect, type Socket } from "node:net";
+import { HomewardError, toHomewardError } from "../common/errors.ts";
+import { extendedKeyEvent, keyEvent, pointerEvent } from "../vm/rfb/client-messages.ts";
+import { StepwiseParser } from "../vm/rfb/stepwise-parser.ts";
+import { viewerMessages } from "../vm/rfb/viewer-messages.ts";
+import type { HeldInput } from "./held-input.ts";
+
+/** Told of each input event just after it was sent on to the guest. */
+export interface InputTap {
+  key(down: boolean, keysym: number, keycode: number): void;
+  pointer(x: number, y: number, buttons: number): void;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/**
+ * One viewer of the console and its own connection to QEMU. What QEMU says is passed on unread, what the viewer says is
+ * read message by message, sent on at once, and then told to the tap.
+ */
+export class ViewerConnection {
+  readonly #viewer: Socket;
+  readonly #server: Socket;
+  readonly #held: HeldInput;
+  readonly #tap: InputTap;
+  readonly #onClosed: (error: HomewardError | undefined) => void;
+  #failure: HomewardError | undefined;
+  #closed = false;
+
+  constructor(
+    viewer: Socket,
+    vncSocket: string,
+    held: HeldInput,
+    tap: InputTap,
+    onClosed: (error: HomewardError | undefined) => void,
+  ) {
+    this.#viewer = viewer;
+    this.#held = held;
+    this.#tap = tap;
+    this.#onClosed = onClosed;
+    this.#server = connect({ path: vncSocket });
+    this.#server.pipe(viewer);
+    this.#server.on("error", (error) => {
+      this.#failure ??= toHomewardError(error);
+    });
+    this.#server.on("close", () => {
+      this.#serverGone();
+    });
+    this.#listenToViewer();
+  }
+
+  /** Ends the connection; the viewer still gets what was on its way. */
+  close(): void {
+    this.#viewer.destroySoon();
+  }
+
+  /** Releases every key that any viewer holds and the buttons that this one holds, in the guest and for the tap. */
+  releaseHeld(): void {
+    for (const { keysym, keycode } of this.#held.releaseKeys()) {
+      this.#server.write(keycode === 0 ? keyEvent(false, keysym) : extendedKeyEvent(false, keysym, keycode));
+      this.#tap.key(false, keysym, keycode);
+    }
+    const pointer = this.#held.releaseButtons(this);
+    if (pointer === undefined) return;
+    this.#server.write(pointerEvent(pointer.x, pointer.y, 0));
+    this.#tap.pointer(pointer.x, pointer.y, pointer.buttons);
+  }
+
+  #listenToViewer(): void {
+    let inputSeen = false;
+    const parser = new StepwiseParser(
+      viewerMessages({
+        forward: (bytes) => {
+          this.#server.write(bytes);
+        },
+        key: (down, keysym, keycode) => {
+          this.#held.key(down, keysym, keycode);
+          this.#tap.key(down, keysym, keycode);
+        },
+        pointer: (x, y, buttons) => {
+          this.#tap.pointer(x, y, this.#held.pointer(this, x, y, buttons));
+        },
+      }),
+    );
+    this.#viewer.setTimeout(HANDSHAKE_TIMEOUT_MS, () => {
+      if (!inputSeen) this.#refuse(new HomewardError("PEER", "a viewer of the console never said hello"));
+    });
+    this.#viewer.on("data", (chunk: Buffer) => {
+      inputSeen = true;
+      try {
+        parser.push(chunk);
+      } catch (error) {
+        this.#refuse(toHomewardError(error));
+        return;
+      }
+      if (this.#server.writableNeedDrain) this.#viewer.pause();
+    });
+    this.#server.on("drain", () => {
+      this.#viewer.resume();
+    });
+    this.#viewer.on("error", (error) => {
+      this.#failure ??= toHomewardError(error);
+    });
+    this.#viewer.on("close", () => {
+      this.#viewerGone();
+    });
+  }
+
+  #refuse(error: HomewardError): void {
+    this.#failure ??= error;
+    this.#viewer.destroy();
+  }
+
+  /**
+   * QEMU is about to release all keys, so they are released here first and told to the tap: the log then holds what the
+   * guest gets. Buttons QEMU would leave pressed for ever.
+   */
+  #viewerGone(): void {
+    if (this.#server.writable) {
+      this.releaseHeld();
+      this.#server.unpipe(this.#viewer);
+      this.#server.resume();
+      this.#server.end();
+    }
+    this.#ended();
+  }
+
+  #serverGone(): void {
+    this.#held.releaseKeys();
+    this.#held.releaseButtons(this);
+    // Pipe has ended the viewer if QEMU closed in good order; after an error it has not.
+    this.#viewer.destroySoon();
+    this.#ended();
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClosed(this.#failure);
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Who may import whom. A folder may always import from itself; everything else must be listed, and what is listed must be
+ * used: a rule that nothing needs any more fails the check like a forbidden import does.
+ */
+export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  common: [],
+  protocol: ["common"],
+  vm: ["common", "protocol"],
+  recorder: ["common", "protocol", "vm"],
+  replayer: ["common", "protocol", "vm"],
+  syncer: ["common", "protocol"],
+  service: ["common", "protocol", "vm", "recorder", "replayer", "syncer"],
+  cli: ["common", "protocol"],
+  guests: ["common"],
+  demo: ["common", "protocol", "vm", "guests"],
+  scripts: ["common"],
+};
+
+/** Folders whose files may import anything: tests look at every part. */
+export const UNRESTRICTED: readonly string[] = ["test"];
+
+/** The only files that may start processes, through common/spawn.ts. */
+export const SPAWN_CALLERS: readonly string[] = [
+  "cli/commands/console.ts",
+  "cli/commands/create.ts",
+  "cli/commands/demo.ts",
+  "cli/commands/doctor.ts",
+  "cli/commands/serve.ts",
+  "demo/desktop-check.ts",
+  "demo/host.ts",
+  "demo/link/link.ts",
+  "demo/verify.ts",
+  "demo/verify/compare-disks.ts",
+  "guests/apt.ts",
+  "guests/desktop.ts",
+  "guests/image.ts",
+  "guests/kernel.ts",
+  "guests/namespaces.ts",
+  "guests/tiny.ts",
+  "scripts/run-tests.ts",
+  "service/doctor.ts",
+  "vm/accelerator.ts",
+  "vm/disk-blocks.ts",
+  "vm/layer-file.ts",
+  "vm/machine-process.ts",
+];
+
+/** Packages that only the listed folders may import. */
+export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  commander: ["cli"],
+  "fast-diff": ["replayer"],
+  pino: ["service"],
+  ws: ["protocol", "service"],
+};

@@ -1,0 +1,57 @@
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import type { Progress, ProgressUpdate } from "../common/progress.ts";
+import type { HashPool } from "../syncer/hash-pool.ts";
+import type { AcceleratorProbe } from "../vm/accelerator.ts";
+import type { RunDirs } from "./run-dirs.ts";
+import type { Store } from "./store/store.ts";
+import type { Workspaces } from "./workspaces/workspaces.ts";
+
+/** The other hosts this one knows. */
+export interface Peers {
+  list(): readonly { readonly name: string; readonly address: string }[];
+  /** A new connection, with nothing sent on it. @throws NOT_FOUND for an unknown name, PEER if it does not answer */
+  connect(name: string, signal?: AbortSignal): Promise<Duplex>;
+}
+
+/** How far the long operation of each workspace is, for `status`; a migration on either end reports here. */
+export class Activity {
+  readonly #updates = new Map<string, ProgressUpdate>();
+
+  /** Progress that also shows up in `status` of that workspace, passed on to `next`. */
+  watch(workspace: string, next?: Progress): Progress {
+    return {
+      update: (update) => {
+        this.#updates.set(workspace, update);
+        next?.update(update);
+      },
+    };
+  }
+
+  get(workspace: string): ProgressUpdate | null {
+    return this.#updates.get(workspace) ?? null;
+  }
+
+  /** The operation is over. */
+  clear(workspace: string): void {
+    this.#updates.delete(workspace);
+  }
+}
+
+/** What the parts of one running service share. */
+export interface ServiceContext {
+  readonly hostName: string;
+  readonly store: Store;
+  readonly workspaces: Workspaces;
+  readonly hashPool: HashPool;
+  readonly runDirs: RunDirs;
+  readonly peers: Peers;
+  readonly activity: Activity;
+  readonly log: Logger;
+  /** Fires when the service stops. */
+  readonly stopping: AbortSignal;
+  /** Probed once and remembered. */
+  accelerator(): Promise<AcceleratorProbe>;
+  /** "7.2", the major.minor of this host's QEMU. @throws ENVIRONMENT when it is missing */
+  qemuVersion(): Promise<string>;
+}

@@ -1,0 +1,101 @@
+import { HomewardError } from "../../common/errors.ts";
+import type { ControlResult } from "../../protocol/control.ts";
+import type { ServiceContext } from "../context.ts";
+import { runDoctor } from "../doctor.ts";
+import type { Migrations } from "../migration/migrations.ts";
+import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts";
+import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
+import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
+import type { Workspace } from "../workspaces/workspace.ts";
+import type { ControlHandlers } from "./connection.ts";
+import { inputLogOf } from "./input-log-answer.ts";
+
+export interface HandlerParts {
+  readonly ctx: ServiceContext;
+  readonly deps: WorkspaceDeps;
+  readonly migrations: Migrations;
+  readonly facts: () => ServiceFacts;
+  /** Notes a migration that is under way, and returns it. */
+  readonly migrating: <T>(job: Promise<T>) => Promise<T>;
+  /** Begins to end the service; the answer to the call is sent before it is over. */
+  readonly shutdown: (machines: "suspend" | "keep" | "kill") => Promise<void>;
+}
+
+/** What each method of the control API does. */
+export function controlHandlers(parts: HandlerParts): ControlHandlers {
+  const { ctx, deps, migrations, facts, migrating, shutdown } = parts;
+  const { workspaces } = ctx;
+  const status = (workspace: Workspace): Promise<ControlResult<"start">> => workspaceStatus(ctx, workspace);
+  return {
+    status: () => serviceStatus(ctx, facts()),
+    create: async (params, call) => status(await workspaces.create(params, call)),
+    delete: async ({ workspace }) => {
+      await workspaces.delete(workspace);
+      return {};
+    },
+    start: async (params, call) => {
+      const workspace = workspaces.get(params.workspace);
+      await workspace.start(call);
+      return status(workspace);
+    },
+    suspend: async (params, call) => {
+      const workspace = workspaces.get(params.workspace);
+      await workspace.suspend(call);
+      return status(workspace);
+    },
+    seal: async (params, call) => {
+      const workspace = workspaces.get(params.workspace);
+      if (params.export !== undefined) await requireFreeTarget(params.export);
+      const generation = await workspace.seal(call);
+      if (params.export !== undefined) await exportGeneration(deps, generation, params.export, call);
+      return { root: generation.root, workspace: await status(workspace) };
+    },
+    power: async (params, call) => {
+      const workspace = workspaces.get(params.workspace);
+      await workspace.power(params.action, call);
+      return status(workspace);
+    },
+    console: (params) => {
+      const { running, name } = workspaces.get(params.workspace);
+      if (running !== null) return Promise.resolve({ path: running.consoleSocket });
+      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: "Start it first." });
+    },
+    migrate: async ({ level, ...params }, call) => {
+      workspaces.get(params.workspace);
+      const progress = ctx.activity.watch(params.workspace, call.progress);
+      try {
+        const request = { ...params, ...(level === undefined ? {} : { level }) };
+        return await migrating(migrations.startMigration(request, { signal: call.signal, progress }));
+      } finally {
+        ctx.activity.clear(params.workspace);
+        workspaces.tidy();
+      }
+    },
+    measure: ({ level, root, ...params }, call) => {
+      const from = root ?? workspaces.get(params.workspace).base;
+      if (from === null) throw new HomewardError("CONFLICT", `${params.workspace} has no generation to rehearse with`);
+      const request = { ...params, root: from, ...(level === undefined ? {} : { level }) };
+      return migrating(migrations.measure(request, call));
+    },
+    log: (params) => {
+      const workspace = workspaces.get(params.workspace);
+      const root = params.root ?? workspace.base;
+      if (root !== null) return inputLogOf(workspace, root, params.limit);
+      throw new HomewardError("CONFLICT", `${workspace.name} has no generation, so nothing is recorded yet`, {
+        hint: `"homeward seal" makes one.`,
+      });
+    },
+    report: ({ id }) => {
+      const table = ctx.store.migrations;
+      if (id !== undefined && table.get(id) === null)
+        throw new HomewardError("NOT_FOUND", `this host knows of no migration ${id}`);
+      const chosen = id ?? table.newestReported();
+      return Promise.resolve({ migrations: table.list(), report: chosen === null ? null : table.report(chosen) });
+    },
+    doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
+    shutdown: async ({ machines }) => {
+      await shutdown(machines);
+      return {};
+    },
+  };
+}

@@ -1,0 +1,210 @@
+import { throwIfAborted } from "../../common/abort.ts";
+import { HomewardError } from "../../common/errors.ts";
+import type { Progress } from "../../common/progress.ts";
+import type { GenerationManifest } from "../../protocol/generation.ts";
+import { mergeSegments } from "../../protocol/input-log.ts";
+import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
+import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
+import { answerNarrow, encodeDelta, type SourceStats } from "../../syncer/index.ts";
+import type { ServiceContext } from "../context.ts";
+import { freshDir } from "../store/durable.ts";
+import type { GenerationRecord } from "../store/generations-store.ts";
+import type { GenerationParts } from "../workspaces/workspace.ts";
+import type { Trees } from "./generation-parts.ts";
+import { collectFrames } from "./collect-frames.ts";
+import { incomingRunId } from "./incoming-files.ts";
+import type { SourceJournal } from "./journal.ts";
+import { LinkRate, residualLevel } from "./link-rate.ts";
+import { OutgoingState, type StateAtRest } from "./outgoing-state.ts";
+import { unexpected, type PeerLink } from "./peer-link.ts";
+
+/** Of a device state: it is small, and the link has nothing else to do meanwhile. */
+const DEVICE_LEVEL = 19;
+/** The need is a bit a block, and packed. */
+const NEED_BYTES_PER_BLOCK = 0.25;
+const NEED_SPARE_BYTES = 64 * 1024;
+/** The hardest that the residual is ever compressed: above, zstd only takes more memory. */
+const MAX_LEVEL = 19;
+
+export interface DepartureOptions {
+  readonly link: PeerLink;
+  readonly id: string;
+  readonly base: GenerationRecord;
+  readonly journal: SourceJournal;
+  /** zstd level asked for; null chooses. */
+  readonly level: number | null;
+  /** Makes the state stand still, and reads its input log (without segments in overlay mode). */
+  readonly atRest: () => Promise<{ readonly state: StateAtRest; readonly log: readonly Buffer[] }>;
+  /** Whether the new generation's files are wanted here. */
+  readonly keeps: "generation" | "nothing";
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** What the source knows once the destination is prepared. */
+export interface Departed {
+  readonly manifest: GenerationManifest;
+  /** Null when nothing is to be kept. */
+  readonly parts: GenerationParts | null;
+  readonly prepared: Prepared;
+  readonly stats: SourceStats;
+  readonly level: number;
+  readonly seconds: {
+    readonly suspend: number;
+    readonly log: number;
+    readonly index: number;
+    readonly residual: number;
+  };
+}
+
+/** The source's side of the exchange, from the accepted offer to the destination's `prepared`. */
+export class Departure {
+  readonly #ctx: ServiceContext;
+  readonly #options: DepartureOptions;
+  readonly #rate: LinkRate;
+
+  constructor(ctx: ServiceContext, options: DepartureOptions) {
+    this.#ctx = ctx;
+    this.#options = options;
+    this.#rate = new LinkRate(options.link);
+  }
+
+  /** @throws whatever goes wrong; nothing was given up yet then */
+  async run(): Promise<Departed> {
+    const { journal, id, base, progress, signal, link } = this.#options;
+    const clock = new PhaseClock();
+    const { state, log } = await this.#options.atRest();
+    journal.advance("suspend");
+    const suspend = clock.next();
+    await this.#sendLog(log);
+    const logSeconds = clock.next();
+    await freshDir(this.#ctx.store.paths.incomingOf(id));
+    const { dir: runDir } = await this.#ctx.runDirs.create(incomingRunId(id));
+    const outgoing = await OutgoingState.open(this.#ctx, { state, base, runDir, progress, signal });
+    try {
+      await this.#sendIndex(outgoing);
+      journal.advance("index");
+      await this.#sendDevice(state, base.devicePath);
+      const trees = await outgoing.trees();
+      const manifest = await outgoing.manifest(trees);
+      await link.send("manifest", manifest);
+      const index = clock.next();
+      const level = await this.#sendResidual(outgoing, clock);
+      const residual = clock.next();
+      const [parts, prepared] = await this.#finish(outgoing, manifest, trees, level);
+      throwIfAborted(signal);
+      const seconds = { suspend, log: logSeconds, index, residual };
+      return { manifest, parts, prepared, stats: outgoing.source.stats, level, seconds };
+    } finally {
+      await outgoing.close();
+      await this.#ctx.runDirs.remove(incomingRunId(id));
+    }
+  }
+
+  async #sendLog(segments: readonly Buffer[]): Promise<void> {
+    const { link } = this.#options;
+    // What was recorded in many small pieces compresses better as few large ones.
+    const merged = segments.length === 0 ? [] : await mergeSegments(segments);
+    const startedMs = performance.now();
+    for (const segment of merged) await link.sendBytes("logSegment", segment);
+    this.#rate.note(
+      merged.reduce((sum, { length }) => sum + length, 0),
+      startedMs,
+    );
+    await link.sendBytes("logEnd");
+  }
+
+  async #sendIndex(outgoing: OutgoingState): Promise<void> {
+    const { link } = this.#options;
+    for await (const message of outgoing.source.index()) {
+      const startedMs = performance.now();
+      await link.sendBytes("index", message);
+      this.#rate.note(message.length, startedMs);
+    }
+    await link.sendBytes("indexEnd");
+  }
+
+  async #sendDevice(state: StateAtRest, basePath: string | null): Promise<void> {
+    const { link } = this.#options;
+    const delta = await encodeDelta(state.devicePath, basePath, DEVICE_LEVEL);
+    for (let at = 0; at < delta.length; at += DEVICE_PIECE_BYTES)
+      await link.sendBytes("device", delta.subarray(at, at + DEVICE_PIECE_BYTES));
+    await link.send("deviceEnd", { whole: basePath === null });
+  }
+
+  /** Waits for what the destination lacks, while it may still be replaying, and sends it. */
+  async #sendResidual(outgoing: OutgoingState, clock: PhaseClock): Promise<number> {
+    const { link, journal } = this.#options;
+    const { ramDirty, diskDirty } = outgoing.source.stats;
+    const needBytes = NEED_SPARE_BYTES + (ramDirty + diskDirty) * NEED_BYTES_PER_BLOCK;
+    const { payloads: need } = await collectFrames(link, "need", "needEnd", needBytes);
+    journal.advance("ship");
+    // Waiting for the replay is not part of any phase of this side.
+    clock.next();
+    const level = Math.min(MAX_LEVEL, this.#options.level ?? residualLevel(this.#rate.bitsPerSecond));
+    for await (const frame of outgoing.source.residual(need, level)) await link.sendBytes("residual", frame);
+    await link.sendBytes("residualEnd");
+    return level;
+  }
+
+  /** Answers the destination's questions until it is prepared; meanwhile writes this host's own part. */
+  async #finish(
+    outgoing: OutgoingState,
+    manifest: GenerationManifest,
+    trees: Trees,
+    level: number,
+  ): Promise<[GenerationParts | null, Prepared]> {
+    const { id, keeps } = this.#options;
+    const writing =
+      keeps === "generation"
+        ? outgoing.writeParts(manifest, trees, this.#ctx.store.paths.incomingOf(id))
+        : Promise.resolve(null);
+    writing.catch(() => undefined); // Awaited below, after the destination had its say.
+    try {
+      const prepared = await this.#answer(outgoing, trees, level);
+      if (prepared.root !== manifest.root)
+        throw new HomewardError("DAMAGED", "the other host prepared something else than what was sent", {
+          data: { expected: manifest.root, actual: prepared.root },
+        });
+      return [await writing, prepared];
+    } finally {
+      await writing.catch(() => null);
+    }
+  }
+
+  async #answer(outgoing: OutgoingState, trees: Trees, level: number): Promise<Prepared> {
+    const { link } = this.#options;
+    for (;;) {
+      const frame = await link.receive();
+      switch (frame.name) {
+        case "treeQuery":
+          await link.sendBytes("treeHashes", answerNarrow(frame.payload, trees));
+          break;
+        case "refetch":
+          for await (const blocks of outgoing.source.refetch(frame.payload, level))
+            await link.sendBytes("residual", blocks);
+          await link.sendBytes("residualEnd");
+          break;
+        case "deviceAgain":
+          await this.#sendDevice(outgoing.state, null);
+          break;
+        case "prepared":
+          return decodeMessage("prepared", frame.payload);
+        default:
+          throw unexpected(frame.name, "prepared");
+      }
+    }
+  }
+}
+
+/** Seconds since it was last asked. */
+class PhaseClock {
+  #last = performance.now();
+
+  next(): number {
+    const now = performance.now();
+    const seconds = (now - this.#last) / 1000;
+    this.#last = now;
+    return seconds;
+  }
+}

@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
+import { HomewardError } from "../../common/errors.ts";
+import type { Progress } from "../../common/progress.ts";
+import type { MigrationRow } from "../../protocol/control.ts";
+import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
+import type { ServiceContext } from "../context.ts";
+import type { Workspace } from "../workspaces/workspace.ts";
+import { requireNotMigrating } from "./admission.ts";
+import { SourceJournal } from "./journal.ts";
+import { recoverMigrations } from "./recovery.ts";
+import { servePeer } from "./serve-peer.ts";
+import { Settlement } from "./settlement.ts";
+import { SourceJob, type SourceJobOptions } from "./source-job.ts";
+
+export interface MigrationRequest {
+  readonly workspace: string;
+  /** Name of a host in `ctx.peers`. */
+  readonly peer: string;
+  readonly mode: MigrationMode;
+  /** The destination takes the workspace and does not start it. */
+  readonly hold: boolean;
+  /** zstd level of the residual, 1 to 22; chosen from the measured link when not given. */
+  readonly level?: number;
+}
+
+export interface MeasureRequest {
+  readonly workspace: string;
+  /** A stored generation whose parent both hosts hold. */
+  readonly root: string;
+  readonly peer: string;
+  readonly mode: MigrationMode;
+  readonly level?: number;
+}
+
+export interface JobOptions {
+  readonly signal?: AbortSignal;
+  readonly progress: Progress;
+}
+
+/** Connections that other hosts may have open at a time. */
+const MAX_CONNECTIONS = 64;
+
+/** Every migration of this host, as source and as destination. */
+export class Migrations {
+  readonly #ctx: ServiceContext;
+  readonly #settlement: Settlement;
+  /** Connections that other hosts opened. */
+  readonly #serving = new Set<Promise<void>>();
+
+  constructor(ctx: ServiceContext) {
+    this.#ctx = ctx;
+    this.#settlement = new Settlement(ctx);
+  }
+
+  /**
+   * Moves a workspace that runs, or is suspended, to a peer. Can be stopped until the release; from then on the signal is
+   * ignored and the workspace belongs to the peer.
+   * @throws CONFLICT, NOT_FOUND, PEER, INCOMPATIBLE, NO_ROOM, DAMAGED, CANCELLED: the workspace goes on here, except when
+   * `data.released` is set
+   */
+  async startMigration(request: MigrationRequest, options: JobOptions): Promise<MigrationReport> {
+    const workspace = this.#ctx.workspaces.get(request.workspace);
+    const base = requireMovable(this.#ctx, workspace, request.peer);
+    const { mode, hold } = request;
+    const job = this.#job(request, "migration", base, options);
+    return this.#run(request.workspace, {
+      ...job,
+      hold,
+      overlayPath: this.#ctx.store.paths.workspace(workspace.name).overlay,
+      devicePath: job.base.devicePath,
+      atRest: async (signal) => {
+        job.progress.update({ phase: "suspend", done: 0, unit: "steps" });
+        const state = await workspace.suspendForMigration(signal);
+        if (state.base !== base) throw new HomewardError("CONFLICT", `${workspace.name} was sealed meanwhile`);
+        return { state, log: await this.#log(workspace, base, mode) };
+      },
+      goOn: () => workspace.resumeAfterCancel(),
+    });
+  }
+
+  /**
+   * The same exchange for a stored generation against its parent; nothing is kept on either side but the report.
+   * @throws as `startMigration`; NOT_FOUND also when the input log that leads to the generation is gone
+   */
+  async measure(request: MeasureRequest, options: JobOptions): Promise<MigrationReport> {
+    const workspace = this.#ctx.workspaces.get(request.workspace);
+    const generation = this.#ctx.store.generations.require(request.root);
+    const { parent, machine } = generation.manifest;
+    if (parent === null)
+      throw new HomewardError("CONFLICT", `generation ${request.root.slice(0, 12)} has no parent to measure from`, {
+        hint: "Use the workspace, then seal it again.",
+      });
+    const log = await this.#log(workspace, parent, request.mode);
+    if (request.mode === "replay" && log.length === 0)
+      throw new HomewardError("NOT_FOUND", `the input log that leads to ${request.root.slice(0, 12)} is not kept`, {
+        hint: "Measure with --mode overlay.",
+      });
+    const { ramPath, devicePath, layers } = generation;
+    return this.#run(request.workspace, {
+      ...this.#job(request, "measurement", parent, options),
+      hold: true,
+      overlayPath: layers[0] ?? devicePath,
+      devicePath,
+      atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, log }),
+      goOn: () => Promise.resolve(),
+    });
+  }
+
+  async #log(workspace: Workspace, base: string, mode: MigrationMode): Promise<readonly Buffer[]> {
+    if (mode === "overlay") return [];
+    return (await workspace.inputLog.segments(base)).map(({ data }) => data);
+  }
+
+  /** What migrations and measurements have in common; the durable row exists when this returns. */
+  #job(
+    request: MigrationRequest | MeasureRequest,
+    kind: "migration" | "measurement",
+    base: string,
+    options: JobOptions,
+  ): Omit<SourceJobOptions, "hold" | "overlayPath" | "devicePath" | "atRest" | "goOn"> {
+    const id = randomUUID();
+    const { workspace, peer, mode } = request;
+    const clickedMs = performance.now();
+    const generation = this.#ctx.store.generations.require(base);
+    const journal = SourceJournal.begin(this.#ctx.store, { id, workspace, kind, peer, mode, base });
+    return {
+      id,
+      kind,
+      workspace,
+      peer,
+      mode,
+      level: request.level ?? null,
+      base: generation,
+      journal,
+      clickedMs,
+      progress: this.#ctx.activity.watch(workspace, options.progress),
+      signal: AbortSignal.any([this.#ctx.stopping, ...(options.signal === undefined ? [] : [options.signal])]),
+    };
+  }
+
+  async #run(workspace: string, options: SourceJobOptions): Promise<MigrationReport> {
+    const { id, peer, kind, mode } = options;
+    this.#ctx.log.info({ migration: id, workspace, peer, kind, mode }, "a migration begins");
+    try {
+      const report = await new SourceJob(this.#ctx, this.#settlement, options).run();
+      this.#ctx.log.info({ migration: id, bytes: report.bytes.total }, "a migration ended");
+      return report;
+    } catch (error) {
+      this.#ctx.log.warn({ err: error, migration: id }, "a migration failed");
+      throw error;
+    } finally {
+      this.#ctx.activity.clear(workspace);
+    }
+  }
+
+  /** Serves one connection from another host until it ends; never throws. */
+  acceptPeer(stream: Duplex): void {
+    stream.on("error", () => undefined);
+    if (this.#serving.size >= MAX_CONNECTIONS) {
+      stream.destroy();
+      return;
+    }
+    const serving = servePeer(this.#ctx, this.#settlement, stream)
+      .catch((error: unknown) => {
+        this.#ctx.log.warn({ err: error }, "a connection from another host");
+      })
+      .finally(() => this.#serving.delete(serving));
+    this.#serving.add(serving);
+  }
+
+  /** Resolves when no other host is being served: after `ctx.stopping` fired, twins and unfinished files are gone then. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#serving);
+  }
+
+  /** Settles what a crash left behind; to be called once at service start, after the workspaces were adopted. */
+  recover(): Promise<void> {
+    return recoverMigrations(this.#ctx, this.#settlement);
+  }
+
+  /** Newest first. */
+  list(): MigrationRow[] {
+    return this.#ctx.store.migrations.list();
+  }
+
+  /** @throws NOT_FOUND when there is no such migration, or it has no report */
+  report(id: string): MigrationReport {
+    const report = this.#ctx.store.migrations.report(id);
+    if (report === null) throw new HomewardError("NOT_FOUND", `there is no report of a migration ${id}`);
+    return report;
+  }
+}
+
+/** Returns the generation that a migration would start from. @throws CONFLICT */
+function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string): string {
+  const { name, owner, base, state } = workspace;
+  if (peer === ctx.hostName) throw new HomewardError("USAGE", `${peer} is this host`);
+  if (owner !== "here")
+    throw new HomewardError("CONFLICT", `${name} is on ${owner}`, { hint: `Migrate it from ${owner}.` });
+  if (base === null)
+    throw new HomewardError("CONFLICT", `${name} has no generation that ${peer} could hold`, {
+      hint: `Seal it with an export, and create it on ${peer} from the exported folder.`,
+    });
+  if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: "Start it first." });
+  requireNotMigrating(ctx, name);
+  return base;
+}

@@ -1,0 +1,99 @@
+import type { Duplex } from "node:stream";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
+import type { ServiceContext } from "../context.ts";
+import { admit, requireNotMigrating } from "./admission.ts";
+import { Arrival } from "./arrival.ts";
+import { DestinationJournal } from "./journal.ts";
+import { PeerLink, unexpected } from "./peer-link.ts";
+import type { Settlement } from "./settlement.ts";
+import { WireProgress } from "./wire-progress.ts";
+
+type Offer = Message<"offer">;
+
+/** Serves one connection that another host opened. @throws what ended it before its time; the other host was told */
+export async function servePeer(ctx: ServiceContext, settlement: Settlement, stream: Duplex): Promise<void> {
+  const link = await PeerLink.open(stream, { host: ctx.hostName, signal: ctx.stopping });
+  try {
+    if (!ctx.peers.list().some(({ name }) => name === link.peer))
+      throw new HomewardError("PEER", `${ctx.hostName} does not know a host ${link.peer}`, {
+        hint: `Start the service on ${ctx.hostName} with --peer ${link.peer}=ADDRESS.`,
+      });
+    ctx.store.notePeerSeen(link.peer);
+    const frame = await link.receive();
+    switch (frame.name) {
+      case "offer":
+        await serveOffer(ctx, settlement, link, decodeMessage("offer", frame.payload));
+        break;
+      case "query":
+        await serveQuery(settlement, link, decodeMessage("query", frame.payload).id);
+        break;
+      case "release":
+        await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
+        break;
+      default:
+        throw unexpected(frame.name, "offer");
+    }
+  } catch (error) {
+    await link.abort(error);
+    throw error;
+  } finally {
+    await link.close();
+  }
+}
+
+/** A destination that came back asks; if it may take the workspace, it says so at once. */
+async function serveQuery(settlement: Settlement, link: PeerLink, id: string): Promise<void> {
+  const verdict = settlement.verdict(id, link.peer);
+  await link.send("verdict", { id, verdict });
+  if (verdict !== "released") return;
+  await link.expect("taken");
+  await settlement.peerTook(id);
+}
+
+/** Only the host that a migration comes from may release it. */
+function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): string {
+  const row = ctx.store.migrations.get(id);
+  if (row?.role !== "destination" || row.peer !== link.peer)
+    throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no migration ${id} from ${link.peer}`);
+  return id;
+}
+
+async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: PeerLink, offer: Offer): Promise<void> {
+  const base = await admit(ctx, offer, link.peer);
+  // Again, because the look at the files took a while; from here to the row nothing can come between.
+  if (offer.kind === "migration") requireNotMigrating(ctx, offer.workspace);
+  const journal = DestinationJournal.begin(ctx.store, {
+    id: offer.id,
+    workspace: offer.workspace,
+    kind: offer.kind,
+    peer: link.peer,
+    mode: offer.mode,
+    base: offer.base,
+  });
+  const signal = AbortSignal.any([link.signal, ctx.stopping]);
+  const progress = ctx.activity.watch(offer.workspace, new WireProgress(link));
+  try {
+    const prepared = await new Arrival(ctx, { link, offer, base, journal, progress, signal }).run();
+    await link.send("prepared", prepared);
+    if (offer.kind === "measurement") journal.finishMeasurement(await link.expect("report"), "measure");
+    else await beTold(settlement, link, journal);
+  } catch (error) {
+    // Once prepared, this host cannot know whether the source released: it has to ask.
+    if (journal.can("drop")) journal.advance("drop", { error: toHomewardError(error).message });
+    else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
+    throw error;
+  } finally {
+    ctx.activity.clear(offer.workspace);
+  }
+}
+
+/** Waits for the release, takes the workspace, and stores the source's report. */
+async function beTold(settlement: Settlement, link: PeerLink, journal: DestinationJournal): Promise<void> {
+  const { id } = await link.expect("release");
+  if (id !== journal.id) throw new HomewardError("PEER", `${link.peer} released another migration`);
+  await settlement.take(id, link);
+  const report = await link.expect("report");
+  if (report.id !== id) throw new HomewardError("PEER", `${link.peer} reported another migration`);
+  journal.storeReport(report);
+}

@@ -1,0 +1,247 @@
+import { stat } from "node:fs/promises";
+import { abortable, throwIfAborted, withTimeout } from "../../common/abort.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import type { Progress } from "../../common/progress.ts";
+import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
+import type { Message } from "../../protocol/wire/messages.ts";
+import type { ServiceContext } from "../context.ts";
+import type { GenerationRecord } from "../store/generations-store.ts";
+import { Departure, type Departed } from "./departure.ts";
+import { removeIncoming } from "./incoming-files.ts";
+import type { SourceJournal } from "./journal.ts";
+import { countingItself, makeReport } from "./make-report.ts";
+import type { StateAtRest } from "./outgoing-state.ts";
+import { PeerLink } from "./peer-link.ts";
+import type { ReleasedData, Settlement } from "./settlement.ts";
+
+/** How long the user waits for a destination that vanished after the release, before being told to look again later. */
+const SETTLE_MS = 120_000;
+
+export interface SourceJobOptions {
+  readonly id: string;
+  readonly kind: "migration" | "measurement";
+  readonly workspace: string;
+  readonly peer: string;
+  readonly mode: MigrationMode;
+  readonly hold: boolean;
+  readonly level: number | null;
+  readonly base: GenerationRecord;
+  readonly journal: SourceJournal;
+  /** Files whose sizes go into the offer; the overlay only grows a little until it is sent. */
+  readonly overlayPath: string;
+  readonly devicePath: string;
+  readonly atRest: (signal: AbortSignal) => Promise<{ readonly state: StateAtRest; readonly log: readonly Buffer[] }>;
+  /** Undoes `atRest`; called when nothing came of the migration, whether or not `atRest` was reached. */
+  readonly goOn: () => Promise<void>;
+  /** When the user asked for it (performance.now). */
+  readonly clickedMs: number;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** One migration or measurement as the source conducts it. */
+export class SourceJob {
+  readonly #ctx: ServiceContext;
+  readonly #settlement: Settlement;
+  readonly #options: SourceJobOptions;
+
+  constructor(ctx: ServiceContext, settlement: Settlement, options: SourceJobOptions) {
+    this.#ctx = ctx;
+    this.#settlement = settlement;
+    this.#options = options;
+  }
+
+  /** @throws whatever kept the workspace from moving; it goes on here then, unless it was released (PEER, `data.released`) */
+  async run(): Promise<MigrationReport> {
+    const { kind, signal } = this.#options;
+    let link: PeerLink | null = null;
+    let departed: Departed;
+    try {
+      link = await this.#connect();
+      const keepOn = link.endOn(signal);
+      departed = await this.#exchange(link);
+      throwIfAborted(signal);
+      if (kind === "migration") this.#release(link, departed);
+      keepOn();
+    } catch (error) {
+      await this.#giveUp(link, error);
+      throw error;
+    }
+    link.endOn(this.#ctx.stopping);
+    try {
+      return kind === "migration" ? await this.#handOver(link, departed) : await this.#measured(link, departed);
+    } finally {
+      void link.close();
+    }
+  }
+
+  /** Nothing was given up: the workspace goes on here. @throws GUEST if it cannot */
+  async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
+    const { id, journal, workspace, goOn } = this.#options;
+    const { message } = toHomewardError(error);
+    // The record first: a destination that asks in the meantime must get an answer.
+    if (journal.can("cancel")) journal.advance("cancel", { error: message });
+    void link?.abort(error);
+    try {
+      await goOn();
+    } catch (cause) {
+      throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
+        cause,
+        hint: "Its state is saved. Restart the service.",
+      });
+    } finally {
+      await removeIncoming(this.#ctx, id);
+    }
+  }
+
+  async #connect(): Promise<PeerLink> {
+    const { peer, signal } = this.#options;
+    this.#options.progress.update({ phase: "connect", done: 0, unit: "steps", note: peer });
+    const stream = await this.#ctx.peers.connect(peer, signal);
+    const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal });
+    if (link.peer !== peer) {
+      const error = new HomewardError("PEER", `${link.peer} answers at the address of ${peer}`, {
+        hint: "Check the addresses that the service was started with.",
+      });
+      void link.abort(error);
+      throw error;
+    }
+    return link;
+  }
+
+  async #exchange(link: PeerLink): Promise<Departed> {
+    const { id, kind, base, journal, level, progress } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, link.signal]);
+    link.onProgress = (update) => {
+      progress.update(update);
+    };
+    await link.send("offer", await this.#offer());
+    await link.expectFrame("accept");
+    const departed = await new Departure(this.#ctx, {
+      link,
+      id,
+      base,
+      journal,
+      level,
+      atRest: () => this.#options.atRest(signal),
+      keeps: kind === "migration" ? "generation" : "nothing",
+      progress,
+      signal,
+    }).run();
+    journal.advance("peer-prepared");
+    return departed;
+  }
+
+  async #offer(): Promise<Message<"offer">> {
+    const { id, kind, workspace, mode, base, hold } = this.#options;
+    const overlay = await stat(this.#options.overlayPath).catch(() => null);
+    const device = await stat(this.#options.devicePath);
+    return {
+      id,
+      kind,
+      workspace,
+      mode,
+      base: base.root,
+      machine: base.manifest.machine,
+      overlay_bytes: overlay === null ? 0 : overlay.blocks * 512,
+      device_bytes: device.size,
+      hold,
+    };
+  }
+
+  /** From here on this host never runs the workspace again. Durable when this returns. */
+  #release(link: PeerLink, departed: Departed): void {
+    const { manifest, parts } = departed;
+    if (parts === null) throw new HomewardError("INTERNAL", "a release without a generation to keep");
+    const data: ReleasedData = { parts: { ...parts } };
+    // Should this service end before it hears from the destination again, this much is known all the same.
+    const report = this.#report(link, departed, null, ["this report was made before the workspace was taken"]);
+    this.#options.journal.advance("release", { root: manifest.root, data, report });
+  }
+
+  async #handOver(link: PeerLink, departed: Departed): Promise<MigrationReport> {
+    const { id, progress, journal } = this.#options;
+    const notes: string[] = [];
+    progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });
+    const done = await this.#finishOver(link, notes);
+    const report = countingItself(this.#report(link, departed, done, notes));
+    journal.storeReport(report);
+    await link.send("report", report).catch((error: unknown) => {
+      this.#ctx.log.warn({ err: error, migration: id }, "the destination did not get the report");
+    });
+    return report;
+  }
+
+  /** Tells the destination to take the workspace, over this link or, should it break, over another one later. */
+  async #finishOver(link: PeerLink, notes: string[]): Promise<Message<"done"> | null> {
+    const { id, peer } = this.#options;
+    try {
+      await link.send("release", { id });
+      await link.expect("taken");
+    } catch (error) {
+      this.#ctx.log.warn({ err: error, migration: id }, "the link broke after the release");
+      notes.push(`the connection to ${peer} broke after the release`);
+      this.#settlement.keepTelling(id);
+      await this.#waitTaken();
+      return null;
+    }
+    const keeping = this.#settlement.peerTook(id).catch((error: unknown) => {
+      // The workspace has moved all the same.
+      this.#ctx.log.error({ err: error, migration: id }, "keeping the released state as a generation");
+      this.#settlement.keepTelling(id);
+      notes.push(`this host could not yet keep its copy as a generation: ${toHomewardError(error).message}`);
+    });
+    const done = await link.expect("done").catch(() => null);
+    await keeping;
+    return done;
+  }
+
+  async #waitTaken(): Promise<void> {
+    const { id, peer, workspace } = this.#options;
+    try {
+      await withTimeout(abortable(this.#settlement.taken(id), this.#ctx.stopping), SETTLE_MS, peer);
+    } catch (cause) {
+      throw new HomewardError("PEER", `${workspace} was released, but ${peer} cannot be reached to take it`, {
+        cause,
+        hint: `It will take ${workspace} as soon as both services run and reach each other.`,
+        data: { id, released: true },
+      });
+    }
+  }
+
+  async #measured(link: PeerLink, departed: Departed): Promise<MigrationReport> {
+    const { journal, id } = this.#options;
+    const report = countingItself(this.#report(link, departed, null, []));
+    await link.send("report", report);
+    journal.finishMeasurement(report, "measure");
+    await removeIncoming(this.#ctx, id);
+    return report;
+  }
+
+  #report(
+    link: PeerLink,
+    departed: Departed,
+    done: Message<"done"> | null,
+    notes: readonly string[],
+  ): MigrationReport {
+    const { id, workspace, peer, kind, mode, base, hold, clickedMs } = this.#options;
+    return makeReport(
+      {
+        id,
+        workspace,
+        from: this.#ctx.hostName,
+        to: peer,
+        kind,
+        mode,
+        base: base.root,
+        owner: kind === "migration" ? peer : this.#ctx.hostName,
+        hold,
+        departed,
+        done,
+        clickToUsableMs: performance.now() - clickedMs,
+        notes,
+      },
+      link.bytes,
+    );
+  }
+}

@@ -1,0 +1,148 @@
+import { delay, throwIfAborted } from "../../common/abort.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import type { Progress } from "../../common/progress.ts";
+import { decodeSegment, type InputEvent } from "../../protocol/input-log.ts";
+import type { Prepared } from "../../protocol/wire/messages.ts";
+import { replaySummary, type ReplayReport } from "../../replayer/report.ts";
+import type { ServiceContext } from "../context.ts";
+import type { IncomingState } from "./incoming-state.ts";
+import { Twin, type OpenTwin, type TwinOptions } from "./twin.ts";
+
+/** How long the source stands still for a twin that is not ready; then it is cheaper to go on without. */
+const READY_AFTER_LOG_MS = 45_000;
+
+/** What became of the twin. Whatever went wrong with it costs bytes and nothing else. */
+export interface TwinResult {
+  /** Its blocks; null when there is none to be used. */
+  readonly open: OpenTwin | null;
+  readonly replay: Prepared["replay"];
+  readonly replayMs: number;
+  readonly notes: readonly string[];
+}
+
+export const NO_TWIN: TwinResult = { open: null, replay: null, replayMs: 0, notes: [] };
+
+export interface TwinRunOptions extends Omit<TwinOptions, "signal"> {
+  readonly files: Promise<IncomingState>;
+  /** Segments of the input log, once all are there. */
+  readonly log: Promise<readonly Buffer[]>;
+  /** The log is complete and the twin starts on it. */
+  readonly onReplay: () => void;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** A twin from its preparation to its opened, stopped state. */
+export class TwinRun {
+  readonly #ctx: ServiceContext;
+  readonly #options: TwinRunOptions;
+  readonly #notes: string[] = [];
+  #twin: Twin | null = null;
+  #open: OpenTwin | null = null;
+  #replay: Prepared["replay"] = null;
+  #replayMs = 0;
+
+  constructor(ctx: ServiceContext, options: TwinRunOptions) {
+    this.#ctx = ctx;
+    this.#options = options;
+  }
+
+  /** @throws only when the migration as a whole was stopped */
+  async run(): Promise<TwinResult> {
+    const { signal } = this.#options;
+    try {
+      this.#twin = await this.#prepare();
+      const events = await decodeLog(await this.#options.log);
+      if (events.length === 0) this.#notes.push("nothing was recorded, so nothing was replayed");
+      else {
+        this.#options.onReplay();
+        await this.#play(this.#twin, events);
+        const files = await this.#options.files;
+        this.#open = await this.#twin.open(files.baseRam, files.baseDisk, this.#options);
+      }
+    } catch (error) {
+      throwIfAborted(signal);
+      this.#note("the twin could not be used", error);
+    }
+    return { open: this.#open, replay: this.#replay, replayMs: this.#replayMs, notes: this.#notes };
+  }
+
+  async #prepare(): Promise<Twin> {
+    const late = new AbortController();
+    const ready = new AbortController();
+    this.#options.log
+      .then(() => delay(READY_AFTER_LOG_MS, ready.signal))
+      .then(
+        () => {
+          late.abort(new HomewardError("TIMEOUT", "it was not ready in time"));
+        },
+        () => undefined, // It was ready, or everything is over and the migration's own signal says so.
+      );
+    try {
+      const signal = AbortSignal.any([this.#options.signal, late.signal]);
+      return await Twin.prepare(this.#ctx, { ...this.#options, signal });
+    } finally {
+      ready.abort();
+    }
+  }
+
+  /** A replay that fails half way leaves a twin that is half as useful, which is still useful. */
+  async #play(twin: Twin, events: readonly InputEvent[]): Promise<void> {
+    const started = performance.now();
+    try {
+      this.#replay = replayResult(await twin.replay(events, this.#options));
+    } catch (error) {
+      throwIfAborted(this.#options.signal);
+      this.#note("the replay failed", error);
+    } finally {
+      this.#replayMs = performance.now() - started;
+    }
+  }
+
+  #note(what: string, thrown: unknown): void {
+    const error = toHomewardError(thrown);
+    this.#ctx.log.warn({ err: error, migration: this.#options.migrationId }, what);
+    this.#notes.push(`${what}: ${error.message}`.slice(0, 500));
+  }
+
+  /** Ends the twin and everything of it outside of the incoming folder. Never throws; may be repeated. */
+  async destroy(): Promise<void> {
+    const open = this.#open;
+    const twin = this.#twin;
+    this.#open = null;
+    this.#twin = null;
+    try {
+      await open?.close();
+      await twin?.destroy();
+    } catch (error) {
+      this.#ctx.log.error({ err: error, migration: this.#options.migrationId }, "ending the twin");
+    }
+  }
+}
+
+/** @throws DAMAGED */
+async function decodeLog(segments: readonly Buffer[]): Promise<InputEvent[]> {
+  const events: InputEvent[] = [];
+  for (const segment of segments) for (const event of await decodeSegment(segment)) events.push(event);
+  return events;
+}
+
+function replayResult(report: ReplayReport): Prepared["replay"] {
+  const { events, recordedMs, thinkMs, checkpoints, gaveUp, maskedCells, path } = replaySummary(report);
+  return {
+    outcome: {
+      gave_up: gaveUp?.slice(0, 500) ?? null,
+      masked_cells: maskedCells,
+      path: path.map((segment) => ({
+        kind: segment.kind,
+        from_step: segment.fromStep,
+        to_step: segment.toStep,
+        text: segment.text.slice(0, 500),
+      })),
+    },
+    recorded_s: recordedMs / 1000,
+    think_s: thinkMs / 1000,
+    events,
+    checkpoints,
+  };
+}

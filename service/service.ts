@@ -1,0 +1,188 @@
+import type { Logger } from "pino";
+import { delay } from "../common/abort.ts";
+import { HomewardError } from "../common/errors.ts";
+import { HashPool } from "../syncer/hash-pool.ts";
+import { probeAccelerator, type AcceleratorProbe } from "../vm/accelerator.ts";
+import { qemuVersion } from "../vm/machine-process.ts";
+import { Activity, type ServiceContext } from "./context.ts";
+import { ControlServer } from "./control/control-server.ts";
+import { controlHandlers } from "./control/handlers.ts";
+import { openLog } from "./log.ts";
+import { Migrations } from "./migration/migrations.ts";
+import { PeerDirectory } from "./peers/peer-directory.ts";
+import { PeerListener } from "./peers/peer-listener.ts";
+import { RunDirs } from "./run-dirs.ts";
+import { Store } from "./store/store.ts";
+import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
+import { Workspaces } from "./workspaces/workspaces.ts";
+
+export interface ServiceOptions {
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly hostName: string;
+  /** Unix socket on which other hosts reach this one; null for none. */
+  readonly listen: string | null;
+  /** Name of each other host, and the unix socket that leads to it. */
+  readonly peers: ReadonlyMap<string, string>;
+}
+
+/** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
+const MIGRATIONS_END_MS = 20_000;
+
+export type MachinesAtEnd = "keep" | "suspend" | "kill";
+
+/** The answer of a slow question, asked once; asked again if it failed. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | null = null;
+  return () => {
+    const asked = answer ?? ask();
+    answer = asked;
+    asked.catch(() => {
+      answer = null;
+    });
+    return asked;
+  };
+}
+
+/** One host's service: everything put together. */
+export class Service {
+  readonly #log: Logger;
+  readonly #store: Store;
+  readonly #hashPool: HashPool;
+  readonly #workspaces: Workspaces;
+  readonly #runDirs: RunDirs;
+  readonly #stopping: AbortController;
+  readonly #migrating = new Set<Promise<unknown>>();
+  #control: ControlServer | null = null;
+  #listener: PeerListener | null = null;
+  #ended: Promise<void> | null = null;
+  #onEnded: () => void = () => undefined;
+  /** Resolves when the service has been shut down through its control API or by `stop`. */
+  readonly ended: Promise<void>;
+
+  private constructor(deps: WorkspaceDeps, workspaces: Workspaces, stopping: AbortController) {
+    this.#log = deps.log;
+    this.#store = deps.store;
+    this.#hashPool = deps.hashPool;
+    this.#runDirs = deps.runDirs;
+    this.#workspaces = workspaces;
+    this.#stopping = stopping;
+    this.ended = new Promise((resolve) => {
+      this.#onEnded = resolve;
+    });
+  }
+
+  /**
+   * Opens the state folder, adopts the machines that run, settles what was cut off, and listens.
+   * @throws CONFLICT if another service has the state folder, ENVIRONMENT
+   */
+  static async start(options: ServiceOptions): Promise<Service> {
+    const { stateDir, hostName, peers } = options;
+    const store = await Store.open(stateDir, hostName);
+    const log = await openLog(store.paths.log, hostName);
+    const stopping = new AbortController();
+    const hashPool = HashPool.create();
+    try {
+      const deps: WorkspaceDeps = {
+        hostName,
+        store,
+        runDirs: await RunDirs.open(store.paths),
+        hashPool,
+        activity: new Activity(),
+        log,
+        stopping: stopping.signal,
+        accelerator: once(() => probeAccelerator(stopping.signal)),
+        qemuVersion: once(majorMinor),
+      };
+      const workspaces = await Workspaces.open(deps);
+      const service = new Service(deps, workspaces, stopping);
+      await service.#open({ ...deps, workspaces, peers: new PeerDirectory(store, peers) }, deps, options);
+      log.info({ stateDir, peers: [...peers.keys()] }, "ready");
+      return service;
+    } catch (error) {
+      log.error({ err: error }, "cannot start");
+      stopping.abort();
+      await hashPool.close();
+      await store.close();
+      throw error;
+    }
+  }
+
+  async #open(ctx: ServiceContext, deps: WorkspaceDeps, { listen }: ServiceOptions): Promise<void> {
+    const migrations = new Migrations(ctx);
+    await migrations.recover();
+    ctx.workspaces.tidy();
+    if (listen !== null)
+      this.#listener = await PeerListener.listen(listen, (stream) => {
+        migrations.acceptPeer(stream);
+      });
+    let probe: AcceleratorProbe | null = null;
+    // Not waited for: it takes seconds, and only what is made or started needs it.
+    void ctx.accelerator().then(
+      (found) => {
+        probe = found;
+        this.#log.info(found, "accelerator");
+      },
+      (error: unknown) => {
+        this.#log.warn({ err: error }, "accelerator");
+      },
+    );
+    const handlers = controlHandlers({
+      ctx,
+      deps,
+      migrations,
+      facts: () => ({ listen, accelerator: probe?.accelerator ?? null }),
+      migrating: (job) => {
+        this.#migrating.add(job);
+        void job.catch(() => undefined).finally(() => this.#migrating.delete(job));
+        return job;
+      },
+      shutdown: (machines) => this.#beginStop(machines),
+    });
+    this.#control = await ControlServer.listen(ctx.store.paths.control, handlers, this.#log);
+  }
+
+  get controlSocket(): string {
+    return this.#store.paths.control;
+  }
+
+  /** Sees to the machines; the rest follows once the caller has its answer. */
+  async #beginStop(machines: MachinesAtEnd): Promise<void> {
+    if (this.#ended !== null) throw new HomewardError("CONFLICT", "the service is ending already");
+    const machinesDone = this.#stopMachines(machines);
+    this.#ended = machinesDone.then(() => this.#close());
+    await machinesDone;
+  }
+
+  async #stopMachines(machines: MachinesAtEnd): Promise<void> {
+    this.#log.info({ machines }, "ending");
+    this.#stopping.abort(new HomewardError("CANCELLED", "the service ends"));
+    await this.#listener?.close();
+    // A migration that is cut off before its release lets the machine run on; after it, it ends as it would have.
+    await Promise.race([Promise.allSettled(this.#migrating), delay(MIGRATIONS_END_MS)]);
+    await this.#workspaces.stop(machines);
+  }
+
+  async #close(): Promise<void> {
+    // The answer to a shutdown call goes out first.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#control?.close();
+    await this.#hashPool.close();
+    await this.#runDirs.close();
+    await this.#store.close();
+    this.#log.info("ended");
+    this.#log.flush();
+    this.#onEnded();
+  }
+
+  /** Ends the service. Machines run on and are adopted by the next one, unless told otherwise. */
+  async stop(machines: MachinesAtEnd): Promise<void> {
+    if (this.#ended === null) await this.#beginStop(machines);
+    await this.#ended;
+  }
+}
+
+async function majorMinor(): Promise<string> {
+  const [major, minor] = (await qemuVersion()).split(".");
+  return `${major ?? ""}.${minor ?? ""}`;
+}

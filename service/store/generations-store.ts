@@ -1,0 +1,233 @@
+import { chmod, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { HomewardError } from "../../common/errors.ts";
+import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
+import { now, text, type Database } from "./database.ts";
+import { freshDir, linkOver, syncDir, syncFile, writeFileDurably } from "./durable.ts";
+import type { LayersTable } from "./layers-table.ts";
+import type { GenerationPaths, StatePaths } from "./paths.ts";
+import type { WorkspacesTable } from "./workspaces-table.ts";
+
+/** A generation that this host holds: complete and never changed again. Paths are absolute. */
+export interface GenerationRecord {
+  readonly root: string;
+  readonly manifest: GenerationManifest;
+  /** Disk layers, top first. */
+  readonly layers: readonly string[];
+  readonly layerIds: readonly string[];
+  readonly ramPath: string;
+  readonly devicePath: string;
+  readonly ramTreePath: string;
+  readonly diskTreePath: string;
+  readonly ramHashesPath: string;
+  readonly diskHashesPath: string;
+}
+
+/** Files that become a generation. They must be on the state folder's file system: they get a second name, not a copy. */
+export interface NewGeneration {
+  readonly manifest: GenerationManifest;
+  readonly ramPath: string;
+  readonly devicePath: string;
+  readonly ramTreePath: string;
+  readonly diskTreePath: string;
+  readonly ramHashesPath: string;
+  readonly diskHashesPath: string;
+  /** qcow2 image that becomes the top layer. Nobody may write to it from now on. */
+  readonly topLayer: string;
+  /** Ids of the layers under it, top first. */
+  readonly below: readonly string[];
+}
+
+const FILES = ["ram", "device", "ramTree", "diskTree", "ramHashes", "diskHashes"] as const;
+
+/** The generations of this host: folders in generations/, files in layers/, and the rows that make them valid. */
+export class GenerationsStore {
+  readonly #db: Database;
+  readonly #paths: StatePaths;
+  readonly #layers: LayersTable;
+  readonly #workspaces: WorkspacesTable;
+  /** Adding files and removing unknown ones exclude each other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(db: Database, paths: StatePaths, layers: LayersTable, workspaces: WorkspacesTable) {
+    this.#db = db;
+    this.#paths = paths;
+    this.#layers = layers;
+    this.#workspaces = workspaces;
+  }
+
+  get(root: string): GenerationRecord | null {
+    const row = this.#db.get("SELECT manifest FROM generations WHERE root = ?", root);
+    if (row === null) return null;
+    const layerIds = this.#db
+      .all("SELECT layer FROM generation_layers WHERE root = ? ORDER BY position", root)
+      .map((layer) => text(layer, "layer"));
+    const at = this.#paths.generation(root);
+    return {
+      root,
+      manifest: generationManifestSchema.parse(JSON.parse(text(row, "manifest"))),
+      layers: layerIds.map((id) => this.#paths.layer(id)),
+      layerIds,
+      ramPath: at.ram,
+      devicePath: at.device,
+      ramTreePath: at.ramTree,
+      diskTreePath: at.diskTree,
+      ramHashesPath: at.ramHashes,
+      diskHashesPath: at.diskHashes,
+    };
+  }
+
+  /** @throws NOT_FOUND */
+  require(root: string): GenerationRecord {
+    const found = this.get(root);
+    if (found === null)
+      throw new HomewardError("NOT_FOUND", `this host does not hold generation ${root.slice(0, 12)}`, {
+        data: { root },
+      });
+    return found;
+  }
+
+  roots(): string[] {
+    return this.#db.all("SELECT root FROM generations ORDER BY created_at").map((row) => text(row, "root"));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /**
+   * Makes a generation of files that were synced before. It exists once this returns; a crash before that leaves nothing
+   * that counts, and the given files as they were. They keep their names: the caller removes those afterwards.
+   * @param together more changes of the database that become durable in the same moment; gets the ids of the layers, top first
+   */
+  install(
+    parts: NewGeneration,
+    together: (layerIds: readonly string[]) => void = () => undefined,
+  ): Promise<GenerationRecord> {
+    return this.#inTurn(() => this.#install(parts, together));
+  }
+
+  async #install(
+    parts: NewGeneration,
+    together: (layerIds: readonly string[]) => void,
+  ): Promise<GenerationRecord> {
+    const { root } = parts.manifest;
+    const known = this.get(root);
+    if (known !== null) {
+      this.#db.transaction(() => {
+        together(known.layerIds);
+      });
+      return known;
+    }
+    const building = this.#paths.newGeneration(root);
+    const final = this.#paths.generation(root);
+    await this.#link(parts, building);
+    const layer = await this.#linkLayer(parts.topLayer);
+    // A folder of that name without a row is what a crash left behind.
+    await rm(final.dir, { recursive: true, force: true });
+    await rename(building.dir, final.dir);
+    await syncDir(this.#paths.generations);
+    this.#db.transaction(() => {
+      this.#layers.insert(layer.id, layer.bytes);
+      this.#db.run(
+        "INSERT INTO generations (root, parent, manifest, created_at) VALUES (?, ?, ?, ?)",
+        root,
+        parts.manifest.parent,
+        JSON.stringify(parts.manifest),
+        now(),
+      );
+      const layers = [layer.id, ...parts.below];
+      this.setLayers(root, layers);
+      together(layers);
+    });
+    return this.require(root);
+  }
+
+  /** Makes a layer of a synced image that nobody writes to any more; it keeps its old name too. */
+  addLayer(path: string, together: (layerId: string) => void): Promise<void> {
+    return this.#inTurn(async () => {
+      const layer = await this.#linkLayer(path);
+      this.#db.transaction(() => {
+        this.#layers.insert(layer.id, layer.bytes);
+        together(layer.id);
+      });
+    });
+  }
+
+  async #linkLayer(image: string): Promise<{ readonly id: string; readonly bytes: number }> {
+    const id = this.#layers.newId();
+    const path = this.#paths.layer(id);
+    await linkOver(image, path);
+    await chmod(path, 0o400);
+    await syncFile(path);
+    await syncDir(this.#paths.layers);
+    return { id, bytes: (await stat(path)).size };
+  }
+
+  async #link(parts: NewGeneration, to: GenerationPaths): Promise<void> {
+    await freshDir(to.dir);
+    for (const file of FILES) {
+      await linkOver(parts[`${file}Path`], to[file]);
+      await chmod(to[file], 0o400);
+      await syncFile(to[file]);
+    }
+    await writeFileDurably(to.manifest, `${JSON.stringify(parts.manifest, null, 2)}\n`);
+    await syncDir(to.dir);
+  }
+
+  /** Replaces the layer list, e.g. by one with the same content and fewer layers. Top first. */
+  setLayers(root: string, layers: readonly string[]): void {
+    this.#db.run("DELETE FROM generation_layers WHERE root = ?", root);
+    for (const [position, layer] of layers.entries())
+      this.#db.run("INSERT INTO generation_layers (root, position, layer) VALUES (?, ?, ?)", root, position, layer);
+  }
+
+  /** Puts a layer with the same content in the place of several, wherever they are at the bottom of a list. */
+  replaceBottom(bottom: readonly string[], by: readonly string[]): void {
+    const replaced = (layers: readonly string[]): readonly string[] | null => {
+      const above = layers.length - bottom.length;
+      return above >= 0 && bottom.every((id, at) => layers[above + at] === id)
+        ? [...layers.slice(0, above), ...by]
+        : null;
+    };
+    this.#db.transaction(() => {
+      for (const root of this.roots()) {
+        const layers = replaced(this.require(root).layerIds);
+        if (layers !== null) this.setLayers(root, layers);
+      }
+      for (const { name, layers } of this.#workspaces.list()) {
+        const fewer = replaced(layers);
+        if (fewer !== null) this.#workspaces.update(name, { layers: fewer });
+      }
+    });
+  }
+
+  /** Forgets a generation and removes its folder. Layers stay until `collectGarbage`. @throws CONFLICT if one is based on it */
+  async delete(root: string): Promise<void> {
+    const user = this.#db.get("SELECT name FROM workspaces WHERE base = ?", root);
+    if (user !== null)
+      throw new HomewardError("CONFLICT", `workspace ${text(user, "name")} is based on generation ${root.slice(0, 12)}`);
+    this.#db.run("DELETE FROM generations WHERE root = ?", root);
+    await rm(this.#paths.generation(root).dir, { recursive: true, force: true });
+  }
+
+  /** Removes layers that nothing refers to, and whatever a crash left in generations/ and layers/. */
+  collectGarbage(): Promise<void> {
+    return this.#inTurn(() => this.#collectGarbage());
+  }
+
+  async #collectGarbage(): Promise<void> {
+    this.#layers.dropUnused();
+    await keepOnly(this.#paths.layers, new Set(this.#layers.ids().map((id) => this.#paths.layer(id))));
+    await keepOnly(this.#paths.generations, new Set(this.roots().map((root) => this.#paths.generation(root).dir)));
+  }
+}
+
+async function keepOnly(dir: string, wanted: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    if (!wanted.has(path)) await rm(path, { recursive: true, force: true });
+  }
+}

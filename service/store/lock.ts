@@ -1,0 +1,64 @@
+import { link, readFile, rm, writeFile } from "node:fs/promises";
+import { z } from "zod";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
+
+const lockSchema = z.strictObject({ pid: z.int().positive(), startTime: z.string().regex(/^[0-9]{1,20}$/) });
+type Lock = z.output<typeof lockSchema>;
+
+/**
+ * When a process started, in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); null when there is none. With
+ * the process id it names a process for good: ids are used again, pairs are not.
+ */
+export async function processStartTime(pid: number): Promise<string | null> {
+  let stat: string;
+  try {
+    stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return null;
+  }
+  // The command name, field 2, is in parentheses and may itself hold spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // A zombie holds nothing any more.
+  return fields[0] === "Z" ? null : (fields[19] ?? null);
+}
+
+async function readLock(path: string): Promise<Lock | null> {
+  try {
+    return lockSchema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Takes the state folder for this process.
+ * @returns gives it back
+ * @throws CONFLICT while another living service has it
+ */
+export async function takeLock(path: string): Promise<() => Promise<void>> {
+  const startTime = await processStartTime(process.pid);
+  if (startTime === null) throw new HomewardError("ENVIRONMENT", "/proc is not mounted");
+  const mine = `${path}.${process.pid}`;
+  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime } satisfies Lock), { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      try {
+        // link(2) is the atomic "create if missing" that also has the content from the start.
+        await link(mine, path);
+        return () => rm(path, { force: true });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw toHomewardError(error);
+      }
+      const holder = await readLock(path);
+      if (holder !== null && (await processStartTime(holder.pid)) === holder.startTime)
+        throw new HomewardError("CONFLICT", `a service with process id ${holder.pid} has this state folder open`, {
+          hint: `Stop it, or give this one another --state folder.`,
+          data: { pid: holder.pid },
+        });
+      await rm(path, { force: true });
+    }
+  } finally {
+    await rm(mine, { force: true });
+  }
+  throw new HomewardError("CONFLICT", "another service is starting on this state folder");
+}

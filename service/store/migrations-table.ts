@@ -1,0 +1,138 @@
+import { HomewardError } from "../../common/errors.ts";
+import { migrationRowSchema, type MigrationRow } from "../../protocol/control.ts";
+import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
+import { now, text, textOrNull, type Database, type Row } from "./database.ts";
+
+/** States in which nothing is left to be done; `unfinished` leaves them out. */
+export const FINAL_MIGRATION_STATES = ["done", "cancelled", "dropped"] as const;
+
+export type NewMigration = Omit<MigrationRow, "startedAt" | "updatedAt" | "error" | "root"> & {
+  readonly root?: string;
+  /** Anything JSON can carry; read back as `data`. */
+  readonly data?: unknown;
+};
+
+export interface MigrationChange {
+  readonly state?: string;
+  readonly root?: string | null;
+  readonly error?: string | null;
+  readonly data?: unknown;
+  readonly report?: MigrationReport;
+}
+
+function toRow(row: Row): MigrationRow {
+  return migrationRowSchema.parse({
+    id: text(row, "id"),
+    workspace: text(row, "workspace"),
+    role: text(row, "role"),
+    kind: text(row, "kind"),
+    peer: text(row, "peer"),
+    mode: text(row, "mode"),
+    state: text(row, "state"),
+    base: text(row, "base"),
+    root: textOrNull(row, "root"),
+    startedAt: text(row, "started_at"),
+    updatedAt: text(row, "updated_at"),
+    error: textOrNull(row, "error"),
+  });
+}
+
+/** Every migration this host takes part in. A change is on disk when the call returns. */
+export class MigrationsTable {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** @throws CONFLICT if the id is known already */
+  insert(migration: NewMigration): MigrationRow {
+    if (this.get(migration.id) !== null)
+      throw new HomewardError("CONFLICT", `migration ${migration.id} is known already`);
+    const time = now();
+    this.#db.run(
+      `INSERT INTO migrations (id, workspace, role, kind, peer, mode, state, base, root, started_at, updated_at, data)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      migration.id,
+      migration.workspace,
+      migration.role,
+      migration.kind,
+      migration.peer,
+      migration.mode,
+      migration.state,
+      migration.base,
+      migration.root ?? null,
+      time,
+      time,
+      migration.data === undefined ? null : JSON.stringify(migration.data),
+    );
+    return this.#require(migration.id);
+  }
+
+  /** Changes what is given and leaves the rest. @throws NOT_FOUND */
+  update(id: string, change: MigrationChange): MigrationRow {
+    return this.#db.transaction(() => {
+      const before = this.#require(id);
+      this.#db.run(
+        "UPDATE migrations SET state = ?, root = ?, error = ?, updated_at = ? WHERE id = ?",
+        change.state ?? before.state,
+        change.root === undefined ? before.root : change.root,
+        change.error === undefined ? before.error : (change.error?.slice(0, 4000) ?? null),
+        now(),
+        id,
+      );
+      if (change.data !== undefined)
+        this.#db.run("UPDATE migrations SET data = ? WHERE id = ?", JSON.stringify(change.data), id);
+      if (change.report !== undefined)
+        this.#db.run("UPDATE migrations SET report = ? WHERE id = ?", JSON.stringify(change.report), id);
+      return this.#require(id);
+    });
+  }
+
+  get(id: string): MigrationRow | null {
+    const row = this.#db.get("SELECT * FROM migrations WHERE id = ?", id);
+    return row === null ? null : toRow(row);
+  }
+
+  #require(id: string): MigrationRow {
+    const row = this.get(id);
+    if (row === null) throw new HomewardError("NOT_FOUND", `there is no migration ${id}`);
+    return row;
+  }
+
+  /** What `data` was last; the caller checks its shape. Null if there is none. */
+  data(id: string): unknown {
+    const row = this.#db.get("SELECT data FROM migrations WHERE id = ?", id);
+    const json = row === null ? null : textOrNull(row, "data");
+    return json === null ? null : JSON.parse(json);
+  }
+
+  report(id: string): MigrationReport | null {
+    const row = this.#db.get("SELECT report FROM migrations WHERE id = ?", id);
+    const json = row === null ? null : textOrNull(row, "report");
+    return json === null ? null : migrationReportSchema.parse(JSON.parse(json));
+  }
+
+  /** Id of the newest migration that has a report. */
+  newestReported(): string | null {
+    const row = this.#db.get(
+      "SELECT id FROM migrations WHERE report IS NOT NULL ORDER BY started_at DESC, rowid DESC LIMIT 1",
+    );
+    return row === null ? null : text(row, "id");
+  }
+
+  /** Newest first. */
+  list(limit = 200): MigrationRow[] {
+    return this.#db
+      .all("SELECT * FROM migrations ORDER BY started_at DESC, rowid DESC LIMIT ?", limit)
+      .map(toRow);
+  }
+
+  /** Those that a stop or a crash may have cut off, oldest first. */
+  unfinished(): MigrationRow[] {
+    const marks = FINAL_MIGRATION_STATES.map(() => "?").join(", ");
+    return this.#db
+      .all(`SELECT * FROM migrations WHERE state NOT IN (${marks}) ORDER BY started_at`, ...FINAL_MIGRATION_STATES)
+      .map(toRow);
+  }
+}

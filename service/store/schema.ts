@@ -1,0 +1,111 @@
+import type { DatabaseSync } from "node:sqlite";
+import { HomewardError } from "../../common/errors.ts";
+
+/**
+ * One entry for each version of the database; entry n leads from version n to n + 1. Entries are never edited once they
+ * were released, only appended.
+ */
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE host (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    name TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT;
+
+  -- Immutable disk images. A row without any reference is garbage.
+  CREATE TABLE layers (
+    id TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE generations (
+    root TEXT PRIMARY KEY CHECK (length(root) = 64),
+    parent TEXT,
+    manifest TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT;
+
+  -- position 0 is the top layer.
+  CREATE TABLE generation_layers (
+    root TEXT NOT NULL REFERENCES generations(root) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    layer TEXT NOT NULL REFERENCES layers(id),
+    PRIMARY KEY (root, position)
+  ) STRICT;
+
+  CREATE TABLE workspaces (
+    name TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT,                  -- null: this host
+    base TEXT REFERENCES generations(root),
+    machine TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('off', 'running', 'suspended', 'paused-for-migration', 'away')),
+    resume_from TEXT NOT NULL CHECK (resume_from IN ('boot', 'saved', 'generation')),
+    ram_path TEXT,
+    note TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+  ) STRICT;
+
+  -- What lies under the workspace's own writable overlay.
+  CREATE TABLE workspace_layers (
+    workspace TEXT NOT NULL REFERENCES workspaces(name) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    layer TEXT NOT NULL REFERENCES layers(id),
+    PRIMARY KEY (workspace, position)
+  ) STRICT;
+
+  CREATE TABLE migrations (
+    id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('source', 'destination')),
+    kind TEXT NOT NULL CHECK (kind IN ('migration', 'measurement')),
+    peer TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    state TEXT NOT NULL,
+    base TEXT NOT NULL,
+    root TEXT,
+    started_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    error TEXT,
+    data TEXT,                   -- JSON, the migration's own record of where it is
+    report TEXT                  -- JSON
+  ) STRICT;
+  CREATE INDEX migrations_by_start ON migrations (started_at);
+
+  CREATE TABLE peers (
+    name TEXT PRIMARY KEY,
+    address TEXT NOT NULL,
+    last_seen_at TEXT
+  ) STRICT;
+  `,
+];
+
+/**
+ * Brings a database to the newest version.
+ * @throws ENVIRONMENT if a newer Homeward wrote it
+ */
+export function upgradeSchema(db: DatabaseSync): void {
+  const row = db.prepare("PRAGMA user_version").get();
+  const version = Number(row?.["user_version"] ?? 0);
+  if (version > STEPS.length)
+    throw new HomewardError("ENVIRONMENT", "this state folder was written by a newer version of Homeward", {
+      hint: "Update Homeward on this computer.",
+      data: { found: version, known: STEPS.length },
+    });
+  for (let at = version; at < STEPS.length; at++) {
+    const step = STEPS[at];
+    if (step === undefined) break;
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      db.exec(step);
+      db.exec(`PRAGMA user_version = ${at + 1}`);
+      db.exec("COMMIT");
+    } catch (error) {
+      db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { HomewardError } from "../../common/errors.ts";
+import type { MachineDefinition } from "../../protocol/machine.ts";
+
+/**
+ * Refuses a machine whose saved state this host cannot run. QEMU itself would load many of them and go wrong later: it
+ * does not compare CPU models under tcg, and neither accelerator nor version at all.
+ * @throws INCOMPATIBLE
+ */
+export function requireCompatible(
+  workspace: string,
+  machine: MachineDefinition,
+  host: { readonly accelerator: "kvm" | "tcg"; readonly qemuVersion: string },
+): void {
+  if (machine.qemuVersion !== host.qemuVersion)
+    throw new HomewardError(
+      "INCOMPATIBLE",
+      `${workspace} was made with QEMU ${machine.qemuVersion}; this computer has ${host.qemuVersion}`,
+      {
+        hint: `Install QEMU ${machine.qemuVersion} here.`,
+        data: { needed: machine.qemuVersion, found: host.qemuVersion },
+      },
+    );
+  // Every computer with QEMU has tcg; it is only kvm that may be missing.
+  if (machine.accelerator === "kvm" && host.accelerator === "tcg")
+    throw new HomewardError("INCOMPATIBLE", `${workspace} needs hardware virtualisation (KVM), which is not usable here`, {
+      hint: `"homeward doctor" says why.`,
+      data: { needed: "kvm", found: "tcg" },
+    });
+}

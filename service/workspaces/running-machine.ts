@@ -1,0 +1,181 @@
+import { rm, symlink } from "node:fs/promises";
+import type { Logger } from "pino";
+import { abortable, withTimeout } from "../../common/abort.ts";
+import { HomewardError } from "../../common/errors.ts";
+import type { LogMark, PowerAction } from "../../protocol/input-log.ts";
+import { ConsoleRelay } from "../../recorder/console-relay.ts";
+import type { LogStore } from "../../recorder/log-store.ts";
+import { Recorder } from "../../recorder/recorder.ts";
+import type { Machine } from "../../vm/machine-process.ts";
+
+/** Open connections of the guest are looked at this often, in milliseconds. */
+const NETWORK_POLL_MS = 1000;
+
+export interface RunningMachineOptions {
+  readonly machine: Machine;
+  readonly ramPath: string;
+  readonly consoleSocket: string;
+  readonly consoleLink: string;
+  /** Where input is recorded; null before the first generation: then nothing is. */
+  readonly recording: { readonly log: LogStore; readonly root: string } | null;
+  readonly log: Logger;
+  /** QEMU is gone and nobody here asked for it. */
+  readonly onGone: () => void;
+}
+
+export type WhyEnded = "guest-shutdown" | "failure";
+
+/** A machine whose QEMU is there, with its console and the recording of what is typed into it. */
+export class RunningMachine {
+  readonly machine: Machine;
+  readonly ramPath: string;
+  readonly consoleSocket: string;
+  readonly #options: RunningMachineOptions;
+  #relay: ConsoleRelay | null = null;
+  #recorder: Recorder | null = null;
+  #networkTimer: NodeJS.Timeout | null = null;
+  #guestShutDown = false;
+  #leaving = false;
+  #ended: WhyEnded | null = null;
+
+  constructor(options: RunningMachineOptions) {
+    this.machine = options.machine;
+    this.ramPath = options.ramPath;
+    this.consoleSocket = options.consoleSocket;
+    this.#options = options;
+    this.#watch();
+  }
+
+  /** Why QEMU ended without having been told to; null while it lives. */
+  get ended(): WhyEnded | null {
+    return this.#ended;
+  }
+
+  get recording(): boolean {
+    return this.#recorder !== null;
+  }
+
+  #watch(): void {
+    this.machine.on("reset", (guestInitiated) => {
+      this.notePower(guestInitiated ? "guest-reset" : "host-reset");
+    });
+    this.machine.on("shutdown", (guestInitiated) => {
+      if (!guestInitiated) return;
+      this.#guestShutDown = true;
+      this.notePower("guest-shutdown");
+    });
+    void this.machine.exited.then(() => {
+      if (this.#leaving) return;
+      this.#ended = this.#guestShutDown ? "guest-shutdown" : "failure";
+      this.#options.onGone();
+    });
+  }
+
+  /**
+   * Opens the console, and records if there is a generation to record from. Does nothing that is done already, so it also
+   * takes up the recording again after `stopRecording`.
+   * @param mark why the recording begins here
+   */
+  async openConsole(mark: LogMark | null): Promise<void> {
+    const { machine, consoleSocket, consoleLink, recording, log } = this.#options;
+    if (this.#relay === null) {
+      this.#relay = await ConsoleRelay.start({
+        vncSocket: machine.vncSocket,
+        consoleSocket,
+        onViewerError: (error) => {
+          log.info({ code: error.code, message: error.message }, "a viewer was cut off");
+        },
+      });
+      await rm(consoleLink, { force: true });
+      await symlink(consoleSocket, consoleLink);
+    }
+    if (recording === null || this.#recorder !== null) return;
+    const recorder = await Recorder.start({
+      vncSocket: machine.vncSocket,
+      consoleSocket,
+      relay: this.#relay,
+      log: recording.log,
+      generationRoot: recording.root,
+      onError: (error) => {
+        log.error({ err: error }, "recording");
+      },
+    });
+    this.#recorder = recorder;
+    if (mark !== null) recorder.noteMark(mark);
+    void this.#pollNetwork(recorder, 0);
+  }
+
+  async #pollNetwork(recorder: Recorder, before: number): Promise<void> {
+    let connections = before;
+    try {
+      connections = await this.machine.networkConnections();
+    } catch {
+      // QEMU is busy saving its state, or going: the next look, or its end, will tell.
+    }
+    if (this.#recorder !== recorder) return;
+    if (connections !== before) recorder.noteNetwork(connections);
+    this.#networkTimer = setTimeout(() => void this.#pollNetwork(recorder, connections), NETWORK_POLL_MS).unref();
+  }
+
+  notePower(action: PowerAction): void {
+    this.#recorder?.notePower(action);
+  }
+
+  /** Everything recorded so far is on disk when this returns. */
+  async flushLog(): Promise<void> {
+    await this.#recorder?.flush();
+  }
+
+  /**
+   * Ends the recording with the picture as it is now; all of it is on disk when this returns. Viewers stay connected.
+   * @param mark why it ends
+   */
+  async stopRecording(mark: LogMark | null): Promise<void> {
+    const recorder = this.#recorder;
+    if (this.#networkTimer !== null) clearTimeout(this.#networkTimer);
+    this.#networkTimer = null;
+    if (recorder === null) return;
+    await recorder.finalCheckpoint();
+    this.#recorder = null;
+    if (mark !== null) recorder.noteMark(mark);
+    await recorder.stop();
+  }
+
+  async #closeConsole(): Promise<void> {
+    const [recorder, relay] = [this.#recorder, this.#relay];
+    this.#recorder = null;
+    this.#relay = null;
+    if (this.#networkTimer !== null) clearTimeout(this.#networkTimer);
+    // A full disk must not keep a machine from being ended.
+    await recorder?.stop().catch((error: unknown) => {
+      this.#options.log.error({ err: error }, "the last input was not recorded");
+    });
+    await relay?.stop();
+  }
+
+  /** Ends QEMU. */
+  async quit(): Promise<void> {
+    this.#leaving = true;
+    await this.#closeConsole();
+    await this.machine.quit();
+  }
+
+  /** Lets QEMU run on without this process. */
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    await this.#closeConsole();
+    this.machine.disconnect();
+  }
+
+  /** Resolves when QEMU is gone. @throws TIMEOUT, CANCELLED */
+  async untilGone(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await withTimeout(abortable(this.machine.exited, signal), timeoutMs, "the guest");
+    } catch (error) {
+      if (!(error instanceof HomewardError) || error.code !== "TIMEOUT") throw error;
+      throw new HomewardError("TIMEOUT", `the guest did not turn itself off within ${timeoutMs / 1000} s`, {
+        hint: `The power action "off" pulls its plug; what it has not written to its disk is lost then.`,
+      });
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { rm } from "node:fs/promises";
+import { HomewardError } from "../../common/errors.ts";
+import type { GenerationRecord } from "../store/generations-store.ts";
+import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
+import { buildGeneration } from "./hash-generation.ts";
+import type { MachineControl } from "./machine-control.ts";
+import { installSaved, savedMachine } from "./saved-machine.ts";
+
+/**
+ * Makes a generation of the present state, the workspace's base from now on. A running machine is suspended for it and
+ * runs again when this returns, also when it fails.
+ * @throws CONFLICT if it is off; NO_ROOM, CANCELLED
+ */
+export async function sealMachine(
+  deps: WorkspaceDeps,
+  control: MachineControl,
+  options: OperationOptions,
+): Promise<GenerationRecord> {
+  const { running } = control;
+  if (control.row.state === "off")
+    throw new HomewardError("CONFLICT", `${control.row.name} is off: a generation is the state of a machine that is on`, {
+      hint: "Start it first.",
+    });
+  if (running !== null) await control.suspend(running, options);
+  try {
+    return await sealSaved(deps, control, options);
+  } finally {
+    if (running !== null) await control.start({});
+  }
+}
+
+async function sealSaved(
+  deps: WorkspaceDeps,
+  control: MachineControl,
+  options: OperationOptions,
+): Promise<GenerationRecord> {
+  const { base, resumeFrom, id } = control.row;
+  const generation = base === null ? null : deps.store.generations.require(base);
+  if (resumeFrom === "generation" && generation !== null) return generation;
+  const saved = savedMachine(deps.store, control);
+  const built = await buildGeneration(deps, { id, saved, base: generation }, options);
+  try {
+    return await installSaved(deps.store, control, built.parts, {});
+  } finally {
+    await rm(built.dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,280 @@
+import { rm } from "node:fs/promises";
+import { HomewardError } from "../../common/errors.ts";
+import { noProgress } from "../../common/progress.ts";
+import type { WorkspaceState } from "../../protocol/control.ts";
+import type { MachineDefinition } from "../../protocol/machine.ts";
+import type { LogStore } from "../../recorder/log-store.ts";
+import type { GenerationRecord } from "../store/generations-store.ts";
+import type { WorkspaceRow } from "../store/workspaces-table.ts";
+import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
+import { pausedState, pauseForMigration, release, resumePaused, take } from "./hand-over.ts";
+import { MachineControl } from "./machine-control.ts";
+import type { RunningMachine } from "./running-machine.ts";
+import type { GenerationParts, SuspendedState } from "./saved-machine.ts";
+import { sealMachine } from "./seal.ts";
+import { Turns } from "./turns.ts";
+
+export type { OperationOptions } from "./dependencies.ts";
+export type { GenerationParts, SavedMachine, SuspendedState } from "./saved-machine.ts";
+
+export type PowerAction = "reset" | "powerdown" | "off";
+
+const POWERDOWN_TIMEOUT_MS = 120_000;
+const FAILURE_NOTE = "QEMU ended unexpectedly; the disk is as it was then";
+
+/** One workspace on this host. Its operations exclude each other: a second one is refused with CONFLICT. */
+export class Workspace {
+  readonly name: string;
+  readonly #deps: WorkspaceDeps;
+  readonly #control: MachineControl;
+  readonly #turns: Turns;
+  readonly #onGeneration: () => void;
+
+  /** @param onGeneration it has got another base */
+  constructor(deps: WorkspaceDeps, row: WorkspaceRow, onGeneration: () => void) {
+    this.#deps = deps;
+    this.#onGeneration = onGeneration;
+    this.name = row.name;
+    this.#turns = new Turns(row.name, () => {
+      this.#settleGone();
+    });
+    this.#control = new MachineControl(deps, row, () => {
+      this.#settleGone();
+    });
+  }
+
+  /** "here", or the name of the host that may run it. */
+  get owner(): string {
+    return this.row.owner ?? "here";
+  }
+
+  /** Root of the generation that its input log starts at; null before the first. */
+  get base(): string | null {
+    return this.row.base;
+  }
+
+  get state(): WorkspaceState {
+    return this.doing === null || this.row.state === "paused-for-migration" ? this.row.state : "busy";
+  }
+
+  /** What it is busy with; null when it is not. */
+  get doing(): string | null {
+    return this.#turns.doing;
+  }
+
+  get machine(): MachineDefinition {
+    return this.row.machine;
+  }
+
+  get row(): WorkspaceRow {
+    return this.#control.row;
+  }
+
+  /** Null when there is no QEMU; it may be paused. */
+  get running(): RunningMachine | null {
+    return this.#control.running;
+  }
+
+  /** The input log of this workspace, all generations. */
+  get inputLog(): LogStore {
+    return this.#control.inputLog;
+  }
+
+  /** Resolves when the operation that is under way now, if any, is over. */
+  idle(): Promise<void> {
+    return this.#turns.idle();
+  }
+
+  /** Someone asks for it: it must be owned here and not be on its way to somewhere else. */
+  async #requireHere(): Promise<void> {
+    const { owner, state } = this.row;
+    if (owner !== null)
+      throw new HomewardError("CONFLICT", `${this.name} is on ${owner}`, {
+        hint: `Migrate it from ${owner} to this host.`,
+        data: { owner },
+      });
+    if (state === "paused-for-migration") throw new HomewardError("CONFLICT", `${this.name} is being migrated`);
+    await this.#control.requireAnswering();
+  }
+
+  async #requireRunning(): Promise<RunningMachine> {
+    await this.#requireHere();
+    const { running } = this;
+    if (running !== null && this.row.state === "running") return running;
+    throw new HomewardError("CONFLICT", `${this.name} does not run`, { hint: "Start it first." });
+  }
+
+  /** An operation that a user waits for: shown in `status` while it lasts, and stopped when the service ends. */
+  async #shown<T>(options: OperationOptions, work: (options: OperationOptions) => Promise<T>): Promise<T> {
+    const { stopping } = this.#deps;
+    const signals = [options.signal, stopping.aborted ? undefined : stopping].filter((signal) => signal !== undefined);
+    try {
+      return await work({
+        signal: AbortSignal.any(signals),
+        progress: this.#deps.activity.watch(this.name, options.progress ?? noProgress),
+      });
+    } finally {
+      this.#deps.activity.clear(this.name);
+    }
+  }
+
+  /** Once, at the start of the service: finds the machine that an earlier one left. */
+  adopt(): Promise<void> {
+    return this.#turns.ask("adoption", () => this.#control.adopt());
+  }
+
+  /**
+   * Runs the machine: from its saved state, from its generation, or by turning it on. Does nothing if it runs.
+   * @throws CONFLICT if it is owned elsewhere, busy or being migrated; INCOMPATIBLE, GUEST, NO_ROOM, CANCELLED
+   */
+  start(options: OperationOptions = {}): Promise<void> {
+    return this.#turns.ask("start", async () => {
+      await this.#requireHere();
+      if (this.row.state !== "running") await this.#shown(options, (shown) => this.#control.start(shown));
+    });
+  }
+
+  /** The machine's state goes to disk, durably, then QEMU ends. @throws CONFLICT if it does not run; NO_ROOM, CANCELLED */
+  suspend(options: OperationOptions = {}): Promise<void> {
+    return this.#turns.ask("suspend", async () => {
+      const running = await this.#requireRunning();
+      await this.#shown(options, (shown) => this.#control.suspend(running, shown));
+    });
+  }
+
+  /**
+   * Reset and power button of the machine, or pulling its plug; "off" also throws away a saved state.
+   * @throws CONFLICT; TIMEOUT when the guest does not react to the power button
+   */
+  power(action: PowerAction, options: OperationOptions = {}): Promise<void> {
+    return this.#turns.ask(action, async () => {
+      if (action === "off") {
+        await this.#requireHere();
+        await this.#control.off(null);
+        return;
+      }
+      const running = await this.#requireRunning();
+      if (action === "reset") {
+        await running.machine.reset();
+        return;
+      }
+      running.notePower("host-powerdown");
+      await running.machine.powerdown();
+      await running.untilGone(POWERDOWN_TIMEOUT_MS, options.signal);
+      await this.#control.off(null);
+    });
+  }
+
+  /** QEMU has ended by itself, maybe. An operation that is under way finds out for itself; the rest is done after it. */
+  #settleGone(): void {
+    if (this.running === null || this.running.ended === null || this.doing !== null) return;
+    void this.#turns
+      .keepHouse("turning off", async () => {
+        const why = this.running?.ended ?? null;
+        if (why === null) return;
+        this.#deps.log[why === "failure" ? "error" : "info"]({ workspace: this.name, why }, "the machine is off");
+        // While it is migrated everything is on disk already, and the migration decides what follows.
+        if (this.row.state === "paused-for-migration") await this.#control.end();
+        else await this.#control.off(why === "failure" ? FAILURE_NOTE : null);
+      })
+      .catch((error: unknown) => {
+        this.#deps.log.error({ err: error, workspace: this.name }, "turning off");
+      });
+  }
+
+  /**
+   * Makes a generation of the present state, the workspace's base from now on. A running machine is suspended for it and
+   * runs again when this returns, also when it fails.
+   * @throws CONFLICT if it is off; NO_ROOM, CANCELLED
+   */
+  seal(options: OperationOptions = {}): Promise<GenerationRecord> {
+    return this.#turns.ask("seal", async () => {
+      await this.#requireHere();
+      const generation = await this.#shown(options, (shown) => sealMachine(this.#deps, this.#control, shown));
+      this.#onGeneration();
+      return generation;
+    });
+  }
+
+  /** Before a migration: the log up to now is durable when this returns; the machine runs on. */
+  async flushLog(): Promise<void> {
+    await this.running?.flushLog();
+  }
+
+  /**
+   * Pauses the machine (or takes the saved state as it is) and puts its whole state on disk. A running QEMU stays,
+   * paused, so that `resumeAfterCancel` is instant. The workspace can do nothing else until one of `resumeAfterCancel`
+   * and `becomeGeneration`. One that was suspended before stays so after `resumeAfterCancel`.
+   * @throws CONFLICT if it is not owned here, has no generation, is off or busy
+   */
+  suspendForMigration(signal?: AbortSignal): Promise<SuspendedState> {
+    return this.#turns.ask("suspend", async () => {
+      await this.#requireHere();
+      return pauseForMigration(this.#deps, this.#control, signal === undefined ? {} : { signal });
+    });
+  }
+
+  /** The same state again, e.g. after the service was restarted in between. @throws CONFLICT */
+  suspendedState(): SuspendedState {
+    return pausedState(this.#deps, this.#control);
+  }
+
+  /** Runs on as if nothing had been; stays suspended if it was, or if its QEMU has died. May be repeated. */
+  resumeAfterCancel(): Promise<void> {
+    return this.#turns.ask("resume", () => resumePaused(this.#deps, this.#control));
+  }
+
+  /**
+   * After the durable release: QEMU ends, the suspended state becomes a generation, and `owner` the host that may run
+   * the workspace. May be repeated.
+   */
+  becomeGeneration(parts: GenerationParts, owner: string): Promise<GenerationRecord> {
+    return this.#turns.ask("release", async () => {
+      const generation = await release(this.#deps, this.#control, parts, owner);
+      this.#onGeneration();
+      return generation;
+    });
+  }
+
+  /** On the destination: owned here from now on, and suspended at that stored generation. May be repeated. */
+  takeGeneration(root: string): Promise<void> {
+    return this.#turns.ask("take", async () => {
+      await take(this.#deps, this.#control, root);
+      this.#onGeneration();
+    });
+  }
+
+  /** Whether there may be an input log of it on this host. */
+  get recordsInput(): boolean {
+    return this.base !== null;
+  }
+
+  /** Does something short on the store between two operations, and takes up what it changed. */
+  betweenOperations<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    return this.#turns.keepHouse(doing, async () => {
+      try {
+        return await work();
+      } finally {
+        this.#control.reload();
+      }
+    });
+  }
+
+  /** Removes the workspace with all that is its own. @throws CONFLICT if its machine is on, or it is being migrated */
+  remove(): Promise<void> {
+    return this.#turns.ask("delete", async () => {
+      if (!["off", "suspended", "away"].includes(this.row.state))
+        throw new HomewardError("CONFLICT", `${this.name} is ${this.row.state}`, { hint: "Turn it off first." });
+      await this.#control.closeLog();
+      this.#deps.store.workspaces.delete(this.name);
+      await rm(this.#control.paths.dir, { recursive: true, force: true });
+    });
+  }
+
+  /** The service ends and the machine runs on, to be adopted by the next one. Nothing can be done with it afterwards. */
+  async leave(): Promise<void> {
+    await this.#turns.close();
+    await this.#control.leave();
+    await this.#control.closeLog();
+  }
+}

@@ -1,0 +1,183 @@
+import { randomUUID } from "node:crypto";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { HomewardError } from "../../common/errors.ts";
+import { noProgress } from "../../common/progress.ts";
+import { convertImage, imageVirtualBytes } from "../../vm/disk-image.ts";
+import { exists, freshDir } from "../store/durable.ts";
+import { EXPORT_FILES, GENERATION_FILES } from "../store/paths.ts";
+import type { NewWorkspace, WorkspaceRow } from "../store/workspaces-table.ts";
+import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
+import { importGeneration, readGenerationFolder } from "./generation-folder.ts";
+import { machineForGuest, readGuestFolder } from "./guest-folder.ts";
+import { dropOldGenerations, shortenChain } from "./tidy.ts";
+import { Workspace } from "./workspace.ts";
+
+export interface CreateRequest {
+  readonly workspace: string;
+  /** Folder of a guest or of an exported generation, absolute. */
+  readonly from: string;
+  /** The host that owns it; null for this one. */
+  readonly owner: string | null;
+  /** A generation's RAM and disk need not be read to check them. */
+  readonly verified: boolean;
+  readonly accelerator?: "kvm" | "tcg" | undefined;
+}
+
+/** Folders in incoming/ that belong to an operation of this process; found at its start, they are a dead one's. */
+const TEMPORARY = /^(?:seal|import|merge|create)-/;
+
+/** The workspaces of this host. */
+export class Workspaces {
+  readonly #deps: WorkspaceDeps;
+  readonly #all = new Map<string, Workspace>();
+  /** Names of workspaces that are being made. */
+  readonly #coming = new Set<string>();
+  #tidying: Promise<void> = Promise.resolve();
+
+  private constructor(deps: WorkspaceDeps) {
+    this.#deps = deps;
+  }
+
+  /** Knows every workspace of the store, and has adopted the machines that run. */
+  static async open(deps: WorkspaceDeps): Promise<Workspaces> {
+    const { incoming } = deps.store.paths;
+    for (const name of await readdir(incoming))
+      if (TEMPORARY.test(name)) await rm(join(incoming, name), { recursive: true, force: true });
+    const workspaces = new Workspaces(deps);
+    for (const row of deps.store.workspaces.list()) workspaces.#add(row);
+    for (const workspace of workspaces.list())
+      await workspace.adopt().catch((error: unknown) => {
+        deps.log.error({ err: error, workspace: workspace.name }, "adoption");
+      });
+    return workspaces;
+  }
+
+  #add(row: WorkspaceRow): Workspace {
+    const workspace = new Workspace(this.#deps, row, () => {
+      this.tidy();
+    });
+    this.#all.set(row.name, workspace);
+    return workspace;
+  }
+
+  list(): Workspace[] {
+    return [...this.#all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** @throws NOT_FOUND */
+  get(name: string): Workspace {
+    const found = this.#all.get(name);
+    if (found === undefined)
+      throw new HomewardError("NOT_FOUND", `there is no workspace named ${name} on ${this.#deps.hostName}`, {
+        hint: `"homeward status" lists them.`,
+      });
+    return found;
+  }
+
+  /**
+   * Makes a workspace, which does not run yet.
+   * @throws CONFLICT if the name is taken, USAGE, NOT_FOUND, DAMAGED, INCOMPATIBLE, NO_ROOM, CANCELLED
+   */
+  async create(request: CreateRequest, options: OperationOptions = {}): Promise<Workspace> {
+    const { workspace: name, from } = request;
+    if (this.#all.has(name) || this.#coming.has(name))
+      throw new HomewardError("CONFLICT", `there is a workspace named ${name} already`);
+    this.#coming.add(name);
+    try {
+      await freshDir(this.#deps.store.paths.workspace(name).dir);
+      if (await exists(join(from, GENERATION_FILES.manifest))) await this.#createFromGeneration(request, options);
+      else await this.#createFromGuest(request, options);
+      return this.#add(this.#deps.store.workspaces.require(name));
+    } catch (error) {
+      await rm(this.#deps.store.paths.workspace(name).dir, { recursive: true, force: true });
+      throw error;
+    } finally {
+      this.#coming.delete(name);
+    }
+  }
+
+  async #createFromGuest(request: CreateRequest, options: OperationOptions): Promise<void> {
+    const { workspace: name, from, owner } = request;
+    if (owner !== null)
+      throw new HomewardError("USAGE", `${from} is no exported generation, and only such a one can have another owner`, {
+        hint: "Seal the workspace on its host, with --export.",
+      });
+    const { store } = this.#deps;
+    const guest = await readGuestFolder(from);
+    const accelerator = request.accelerator ?? (await this.#deps.accelerator()).accelerator;
+    const machine = await machineForGuest(store, guest, { accelerator, qemuVersion: await this.#deps.qemuVersion() });
+    const dir = store.paths.incomingOf(`create-${randomUUID()}`);
+    await freshDir(dir);
+    try {
+      const disk = join(dir, EXPORT_FILES.disk);
+      await convertImage(join(from, guest.disk.file), disk, options);
+      const bytes = await imageVirtualBytes(disk);
+      if (bytes !== machine.diskBytes)
+        throw new HomewardError("DAMAGED", `the disk in ${from} has ${bytes} bytes, not the ${machine.diskBytes} it should`);
+      await store.generations.addLayer(disk, (layer) => {
+        const row: NewWorkspace = { name, owner, base: null, machine, state: "off", resumeFrom: "boot", layers: [layer] };
+        store.workspaces.insert(row);
+      });
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  }
+
+  async #createFromGeneration(request: CreateRequest, options: OperationOptions): Promise<void> {
+    const { workspace: name, from, owner } = request;
+    const { store, hostName } = this.#deps;
+    if (owner === hostName)
+      throw new HomewardError("USAGE", `${hostName} is this host: leave the owner out`, { data: { owner } });
+    const manifest = await readGenerationFolder(from);
+    const { root, machine } = manifest;
+    await importGeneration(this.#deps, from, manifest, {
+      ...options,
+      verified: request.verified,
+      together: (layers) => {
+        const state = owner === null ? "suspended" : "away";
+        store.workspaces.insert({ name, owner, base: root, machine, state, resumeFrom: "generation", layers });
+      },
+    });
+  }
+
+  /** @throws NOT_FOUND, CONFLICT if its machine is on */
+  async delete(name: string): Promise<void> {
+    await this.get(name).remove();
+    this.#all.delete(name);
+    this.tidy();
+  }
+
+  /** Removes generations that are no longer wanted and shortens long chains of layers, in the background. */
+  tidy(): void {
+    const { store, log, stopping } = this.#deps;
+    this.#tidying = this.#tidying
+      .then(async () => {
+        if (stopping.aborted) return;
+        await dropOldGenerations(store, this.list());
+        for (const workspace of this.list())
+          if (workspace.base !== null)
+            await shortenChain(this.#deps, store.generations.require(workspace.base), workspace);
+      })
+      .catch((error: unknown) => {
+        if (!stopping.aborted) log.warn({ err: error }, "tidying up");
+      });
+  }
+
+  /** What happens to the machines when the service ends. */
+  async stop(machines: "keep" | "suspend" | "kill"): Promise<void> {
+    await this.#tidying;
+    for (const workspace of this.list()) {
+      await workspace.idle();
+      try {
+        if (workspace.owner === "here" && workspace.state === "running" && machines !== "keep")
+          await (machines === "suspend" ? workspace.suspend({ progress: noProgress }) : workspace.power("off"));
+      } catch (error) {
+        this.#deps.log.error({ err: error, workspace: workspace.name }, `cannot ${machines} the machine`);
+      }
+      await workspace.leave().catch((error: unknown) => {
+        this.#deps.log.error({ err: error, workspace: workspace.name }, "letting go of the machine");
+      });
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { hash } from "node:crypto";
+import { readSync } from "node:fs";
+import { BLOCK_BYTES, HASH_BYTES } from "../protocol/residual/limits.ts";
+import type { Piece } from "./pieces.ts";
+
+/** The work of a hash worker, as functions of its input alone. */
+
+/** 64 KiB: the unit of the Merkle tree. */
+export const LEAF_BYTES = 64 * 1024;
+export const LEAF_BLOCKS = LEAF_BYTES / BLOCK_BYTES;
+export const LEAF_HASH_BYTES = 32;
+
+export type HashJob =
+  | { readonly kind: "differing"; readonly left: Piece; readonly right: Piece }
+  | { readonly kind: "blocks"; readonly piece: Piece }
+  | { readonly kind: "leaves"; readonly piece: Piece };
+
+export type HashRequest = HashJob & { readonly id: number };
+export type HashReply =
+  | { readonly id: number; readonly result: Uint8Array }
+  | { readonly id: number; readonly error: { readonly message: string; readonly code: string | undefined } };
+
+const ZEROES = Buffer.alloc(LEAF_BYTES);
+/** SHA-256 of a leaf of zeroes, the most common leaf there is. */
+export const ZERO_LEAF = hash("sha256", ZEROES, "buffer");
+
+function load(piece: Piece, scratch: Buffer): Buffer {
+  if (piece.kind === "data") return Buffer.from(piece.data.buffer, piece.data.byteOffset, piece.data.byteLength);
+  let at = 0;
+  for (const run of piece.runs) {
+    const end = at + run.count * BLOCK_BYTES;
+    let position = run.block * BLOCK_BYTES;
+    while (at < end) {
+      const got = readSync(piece.fd, scratch, at, end - at, position);
+      if (got === 0) throw new Error("a file became shorter while it was read");
+      at += got;
+      position += got;
+    }
+  }
+  return scratch.subarray(0, at);
+}
+
+/** One bit a block, lowest first: set where the two pieces differ. */
+function differing(left: Buffer, right: Buffer): Uint8Array {
+  if (left.length !== right.length) throw new Error("pieces of different lengths");
+  const bits = new Uint8Array(Math.ceil(left.length / BLOCK_BYTES / 8));
+  // Most of a device is unchanged, and one long comparison runs at memory speed where many short ones do not.
+  for (let at = 0; at < left.length; at += LEAF_BYTES) {
+    const end = Math.min(left.length, at + LEAF_BYTES);
+    if (left.compare(right, at, end, at, end) === 0) continue;
+    for (let block = at; block < end; block += BLOCK_BYTES) {
+      if (left.compare(right, block, block + BLOCK_BYTES, block, block + BLOCK_BYTES) === 0) continue;
+      const index = block / BLOCK_BYTES;
+      bits[index >>> 3] = (bits[index >>> 3] ?? 0) | (1 << (index & 7));
+    }
+  }
+  return bits;
+}
+
+/** The first 8 bytes of each block's SHA-1; all zero bytes for a zero block and for no other. */
+function blockHashes(data: Buffer): Uint8Array {
+  const hashes = Buffer.alloc((data.length / BLOCK_BYTES) * HASH_BYTES);
+  for (let at = 0, to = 0; at < data.length; at += BLOCK_BYTES, to += HASH_BYTES) {
+    if (ZEROES.compare(data, at, at + BLOCK_BYTES, 0, BLOCK_BYTES) === 0) continue;
+    // A digest as a string of bytes: as a buffer, its allocation would cost a third of the hash itself.
+    hashes.write(hash("sha1", data.subarray(at, at + BLOCK_BYTES), "binary"), to, HASH_BYTES, "binary");
+    if (hashes.readUInt32LE(to) === 0 && hashes.readUInt32LE(to + 4) === 0) hashes[to + HASH_BYTES - 1] = 1;
+  }
+  return hashes;
+}
+
+/** SHA-256 of each 64 KiB leaf; the last one may be shorter. */
+function leafHashes(data: Buffer): Uint8Array {
+  const hashes = new Uint8Array(Math.ceil(data.length / LEAF_BYTES) * LEAF_HASH_BYTES);
+  for (let at = 0, to = 0; at < data.length; at += LEAF_BYTES, to += LEAF_HASH_BYTES) {
+    const end = Math.min(data.length, at + LEAF_BYTES);
+    const zero = end - at === LEAF_BYTES && ZEROES.compare(data, at, end) === 0;
+    hashes.set(zero ? ZERO_LEAF : hash("sha256", data.subarray(at, end), "buffer"), to);
+  }
+  return hashes;
+}
+
+/** Buffers that a worker reads files into, kept between jobs. */
+export class HashScratch {
+  #left: Buffer = Buffer.alloc(0);
+  #right: Buffer = Buffer.alloc(0);
+
+  #grown(buffer: Buffer, piece: Piece): Buffer {
+    if (piece.kind === "data") return buffer;
+    const bytes = piece.runs.reduce((sum, run) => sum + run.count, 0) * BLOCK_BYTES;
+    return buffer.length >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes);
+  }
+
+  run(job: HashJob): Uint8Array {
+    const first = job.kind === "differing" ? job.left : job.piece;
+    this.#left = this.#grown(this.#left, first);
+    const data = load(first, this.#left);
+    if (job.kind === "blocks") return blockHashes(data);
+    if (job.kind === "leaves") return leafHashes(data);
+    this.#right = this.#grown(this.#right, job.right);
+    return differing(data, load(job.right, this.#right));
+  }
+}

@@ -1,0 +1,282 @@
+import { throwIfAborted } from "../common/abort.ts";
+import { HomewardError, toHomewardError } from "../common/errors.ts";
+import { noProgress, type Progress } from "../common/progress.ts";
+import { DEVICES, type DeviceName } from "../protocol/residual/limits.ts";
+import { encodeNeedMessage, MAX_NEED_CONTENTS } from "../protocol/residual/need-message.ts";
+import { Bitmap } from "./bitmap.ts";
+import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
+import type { BlockHashes } from "./block-hashes.ts";
+import { copyBlocks, type BlockCopy } from "./copy-blocks.ts";
+import { FrameDecoder } from "./frames.ts";
+import type { HashPool } from "./hash-pool.ts";
+import { IncomingIndex } from "./incoming-index.ts";
+import { locateInGeneration, locateInTwin } from "./locate.ts";
+import { blocksAt, writeBlocks, type PerDevice, type Place } from "./places.ts";
+import { WantedContents, type Location } from "./wanted.ts";
+
+export interface TwinDevices {
+  readonly ram: BlockDevice;
+  readonly disk: BlockDevice;
+  /** Blocks of the stopped twin that differ from the generation (dirtyBlocks). */
+  readonly dirtyRam: Bitmap;
+  readonly dirtyDisk: Bitmap;
+}
+
+export interface ResidualSinkOptions {
+  readonly baseRam: BlockDevice;
+  readonly baseDisk: BlockDevice;
+  readonly baseHashes: { readonly ram: BlockHashes; readonly disk: BlockHashes };
+  /** Absent in overlay mode. */
+  readonly twin?: TwinDevices;
+  /** Already equal to the generation: a sparse copy of its RAM, a fresh overlay over its disk. */
+  readonly outRam: WritableBlockDevice;
+  readonly outDisk: WritableBlockDevice;
+  readonly pool: HashPool;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** Where the destination's blocks came from. generation + twin + shipped = distinct. */
+export interface SinkStats {
+  readonly ramDirty: number;
+  readonly diskDirty: number;
+  readonly zero: number;
+  /** Contents that are not zero, each counted once. */
+  readonly distinct: number;
+  /** Blocks with a content that an earlier dirty block has too. */
+  readonly repeats: number;
+  /** Distinct contents found in the generation. */
+  readonly generation: number;
+  /** Distinct contents found in the twin only. */
+  readonly twin: number;
+  /** Distinct contents that came over the wire. */
+  readonly shipped: number;
+  /** Blocks fetched again after verification found a wrong leaf. */
+  readonly refetched: number;
+  /** Bytes of the messages handled. */
+  readonly bytes: { readonly index: number; readonly need: number; readonly residual: number; readonly refetch: number };
+}
+
+/** The destination's side: addIndex() for each message, resolve(), addResidual() for each frame in order, finish(). */
+export class ResidualSink {
+  readonly #options: ResidualSinkOptions;
+  readonly #base: PerDevice<BlockDevice>;
+  readonly #out: PerDevice<WritableBlockDevice>;
+  readonly #progress: Progress;
+  readonly #index: IncomingIndex;
+  readonly #frames: FrameDecoder;
+  readonly #bytes = { index: 0, need: 0, residual: 0, refetch: 0 };
+  readonly #found = { generation: 0, twin: 0 };
+  /** Numbers of the contents asked for, in the order in which they come. */
+  #needed = new Uint32Array(0);
+  #nextNeeded = 0;
+  /** Work on the out devices that nobody waits for yet; never rejects. */
+  readonly #background = new Set<Promise<void>>();
+  #failure: Error | undefined;
+  #refetched = 0;
+
+  constructor(options: ResidualSinkOptions) {
+    this.#options = options;
+    this.#base = { ram: options.baseRam, disk: options.baseDisk };
+    this.#out = { ram: options.outRam, disk: options.outDisk };
+    this.#progress = options.progress ?? noProgress;
+    this.#index = new IncomingIndex({ ram: options.baseRam.blocks, disk: options.baseDisk.blocks });
+    this.#frames = new FrameDecoder(this.#base);
+    for (const device of DEVICES)
+      if (this.#out[device].blocks !== this.#base[device].blocks)
+        throw new HomewardError("INTERNAL", `the new ${device} is not as large as the generation's`);
+  }
+
+  get stats(): SinkStats {
+    const { ram, disk } = this.#index.dirty;
+    return {
+      ramDirty: ram.count(),
+      diskDirty: disk.count(),
+      zero: this.#index.zero,
+      distinct: this.#index.contents,
+      repeats: this.#index.repeats,
+      ...this.#found,
+      shipped: this.#needed.length,
+      refetched: this.#refetched,
+      bytes: { ...this.#bytes },
+    };
+  }
+
+  /** The blocks in which the source differs from the generation, as the index says. */
+  get dirty(): PerDevice<Bitmap> {
+    return this.#index.dirty;
+  }
+
+  /** The devices that this writes. */
+  get out(): PerDevice<WritableBlockDevice> {
+    return this.#out;
+  }
+
+  /** Messages must be added in order, each after the one before is done. @throws PEER or DAMAGED when malformed */
+  async addIndex(message: Buffer): Promise<void> {
+    await this.#index.add(message);
+    this.#bytes.index += message.length;
+  }
+
+  /**
+   * Looks every hash up in the generation and the twin, and begins to copy what was found.
+   * @returns the need messages, at most 256 KiB each
+   * @throws PEER when the index has not ended
+   */
+  async resolve(): Promise<Buffer[]> {
+    if (!this.#index.complete) throw new HomewardError("PEER", "the other host's index ends early");
+    const wanted = new WantedContents(this.#index);
+    const { baseHashes, twin, pool, signal } = this.#options;
+    const options = { pool, progress: this.#progress, signal };
+    for (const device of DEVICES) await locateInGeneration(wanted, device, baseHashes[device], options);
+    if (twin !== undefined) {
+      await locateInTwin(wanted, "ram", twin.ram, twin.dirtyRam, options);
+      await locateInTwin(wanted, "disk", twin.disk, twin.dirtyDisk, options);
+    }
+    this.#needed = new Uint32Array(wanted.missing);
+    const messages = await this.#encodeNeed(wanted);
+    this.#inBackground(this.#writeFound(wanted));
+    return messages;
+  }
+
+  /** The next frame; another may be added before this one is done. @throws PEER, DAMAGED */
+  async addResidual(frame: Buffer): Promise<void> {
+    this.#bytes.residual += frame.length;
+    const work = this.#frames
+      .decode(frame, (blocks) => this.#takeNeeded(blocks))
+      .then(({ places, content }) => writeBlocks(blocksAt(this.#out, places), content));
+    this.#inBackground(work);
+    await work;
+    this.#progress.update({ phase: "receive", done: this.#nextNeeded, total: this.#needed.length, unit: "blocks" });
+  }
+
+  /**
+   * Resolves when both out devices hold the source's state, as far as the truncated hashes tell, and are flushed.
+   * @throws PEER when contents are still missing; whatever went wrong in the background
+   */
+  async finish(): Promise<void> {
+    await this.abandon();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#nextNeeded !== this.#needed.length)
+      throw new HomewardError("PEER", "the other host's residual ends early", {
+        data: { expected: this.#needed.length, actual: this.#nextNeeded },
+      });
+    // Only now does every first place of a content hold it.
+    await this.#copy("repeat", this.#index.repeats, this.#repeatCopies());
+    await Promise.all([this.#out.ram.flush(), this.#out.disk.flush()]);
+  }
+
+  /** Waits until nothing reads or writes the devices any more; for a migration that is given up. Never throws. */
+  async abandon(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  /** Writes blocks that were fetched again. @throws PEER, DAMAGED */
+  async overwrite(places: readonly Place[], content: Buffer, messageBytes: number): Promise<void> {
+    this.#bytes.refetch += messageBytes;
+    this.#refetched += places.length;
+    await writeBlocks(blocksAt(this.#out, places), content);
+  }
+
+  /** A decoder for the frames of one refetch. */
+  refetchDecoder(): FrameDecoder {
+    return new FrameDecoder(this.#base);
+  }
+
+  /** The dirty blocks that did not come over the wire: those that a false hit can have made wrong. */
+  notShipped(): PerDevice<Bitmap> {
+    const shipped = { ram: new Bitmap(this.#base.ram.blocks), disk: new Bitmap(this.#base.disk.blocks) };
+    for (const content of this.#needed) {
+      const { device, block } = this.#index.place(content);
+      shipped[device].set(block);
+    }
+    const rest = (device: DeviceName): Bitmap => this.dirty[device].without(shipped[device]);
+    return { ram: rest("ram"), disk: rest("disk") };
+  }
+
+  async #encodeNeed(wanted: WantedContents): Promise<Buffer[]> {
+    const messages: Buffer[] = [];
+    let needed = 0;
+    for (let from = 0; from < this.#index.contents; from += MAX_NEED_CONTENTS) {
+      const count = Math.min(MAX_NEED_CONTENTS, this.#index.contents - from);
+      const bits = new Uint8Array(Math.ceil(count / 8));
+      for (let i = 0; i < count; i++) {
+        const location = wanted.location(from + i);
+        if (location !== undefined) this.#found[location.origin]++;
+        else {
+          bits[i >>> 3] = (bits[i >>> 3] ?? 0) | (1 << (i & 7));
+          this.#needed[needed++] = from + i;
+        }
+      }
+      const message = await encodeNeedMessage({ from, count, bits });
+      this.#bytes.need += message.length;
+      messages.push(message);
+    }
+    return messages;
+  }
+
+  #takeNeeded(blocks: number): Place[] {
+    const contents = this.#needed.subarray(this.#nextNeeded, this.#nextNeeded + blocks);
+    if (contents.length !== blocks)
+      throw new HomewardError("PEER", "the other host sends more than was asked for", {
+        data: { asked: this.#needed.length, sent: this.#nextNeeded + blocks },
+      });
+    this.#nextNeeded += blocks;
+    return Array.from(contents, (content) => this.#index.place(content));
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const settled = work
+      .catch((error: unknown) => {
+        this.#failure ??= error instanceof Error ? error : toHomewardError(error);
+      })
+      .finally(() => {
+        this.#background.delete(settled);
+      });
+    this.#background.add(settled);
+  }
+
+  /** Zeroes, and what the generation and the twin hold. Their devices are never written, so the order does not matter. */
+  async #writeFound(wanted: WantedContents): Promise<void> {
+    for (const { device, block, count } of this.#index.zeroRuns()) {
+      throwIfAborted(this.#options.signal);
+      await this.#out[device].writeZeroes(block, count);
+    }
+    await this.#copy("copy", this.#index.contents - wanted.missing, this.#foundCopies(wanted));
+  }
+
+  *#foundCopies(wanted: WantedContents): Generator<BlockCopy, void, undefined> {
+    for (let content = 0; content < this.#index.contents; content++) {
+      const found = wanted.location(content);
+      if (found === undefined) continue;
+      const { device, block } = this.#index.place(content);
+      yield { from: { on: this.#source(found), block: found.block }, to: { on: this.#out[device], block } };
+    }
+  }
+
+  /** Repeated contents, from where they were written first. */
+  *#repeatCopies(): Generator<BlockCopy, void, undefined> {
+    for (const run of this.#index.repeatRuns()) {
+      for (let i = 0; i < run.count; i++) {
+        const first = this.#index.place(run.content + i);
+        yield {
+          from: { on: this.#out[first.device], block: first.block },
+          to: { on: this.#out[run.device], block: run.block + i },
+        };
+      }
+    }
+  }
+
+  #copy(phase: string, total: number, copies: Iterable<BlockCopy>): Promise<void> {
+    const report = (done: number): void => {
+      this.#progress.update({ phase, done, total, unit: "blocks" });
+    };
+    return copyBlocks(copies, report, this.#options.signal);
+  }
+
+  #source({ origin, device }: Location): BlockDevice {
+    const devices = origin === "generation" ? this.#base : this.#options.twin;
+    if (devices === undefined) throw new HomewardError("INTERNAL", "there is no twin");
+    return devices[device];
+  }
+}

@@ -1,0 +1,210 @@
+import { HomewardError } from "../common/errors.ts";
+import { mapOrdered } from "../common/ordered.ts";
+import { noProgress, type Progress } from "../common/progress.ts";
+import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
+import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
+import { decodeNeedMessage } from "../protocol/residual/need-message.ts";
+import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
+import type { Bitmap } from "./bitmap.ts";
+import type { BlockDevice } from "./block-device.ts";
+import { DistinctContents } from "./distinct.ts";
+import { encodeFrames } from "./frames.ts";
+import type { HashPool } from "./hash-pool.ts";
+import { IndexBuilder } from "./index-builder.ts";
+import { groupRuns, pieceOf } from "./pieces.ts";
+import type { PerDevice, Place } from "./places.ts";
+
+export interface ResidualSourceOptions {
+  /** The suspended state. */
+  readonly ram: BlockDevice;
+  readonly disk: BlockDevice;
+  /** The generation that both hosts hold. */
+  readonly baseRam: BlockDevice;
+  readonly baseDisk: BlockDevice;
+  readonly dirtyRam: Bitmap;
+  readonly dirtyDisk: Bitmap;
+  readonly pool: HashPool;
+  /** Non-zero blocks of the generation (BlockHashes.nonZero of RAM plus disk); decides how long the hashes must be. */
+  readonly generationBlocks?: number;
+  /** Bits of each hash in the index; for tests, else chosen. */
+  readonly hashBits?: number;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** Blocks of the source. zero + distinct + repeats = ramDirty + diskDirty. */
+export interface SourceStats {
+  readonly ramDirty: number;
+  readonly diskDirty: number;
+  readonly zero: number;
+  /** Contents that are not zero, each counted once. */
+  readonly distinct: number;
+  /** Blocks with a content that an earlier dirty block has too. */
+  readonly repeats: number;
+  readonly hashBits: number;
+  /** Contents sent because the destination lacked them. */
+  readonly shipped: number;
+  /** Blocks sent again because a leaf was wrong. */
+  readonly refetched: number;
+  /** Bytes of the messages made. */
+  readonly bytes: { readonly index: number; readonly residual: number; readonly refetch: number };
+}
+
+/** The source's side: index() once, then residual() once with the destination's answer, then refetch() as asked. */
+export class ResidualSource {
+  readonly #options: ResidualSourceOptions;
+  readonly #current: PerDevice<BlockDevice>;
+  readonly #base: PerDevice<BlockDevice>;
+  readonly #dirty: PerDevice<Bitmap>;
+  readonly #progress: Progress;
+  readonly #hashBits: number;
+  readonly #ramDirty: number;
+  readonly #diskDirty: number;
+  /** Block number of each distinct content; those below #ramContents are in RAM, the others on the disk. */
+  readonly #contentBlocks: Uint32Array;
+  #contents = 0;
+  #ramContents = 0;
+  #indexed = false;
+  #zero = 0;
+  #repeats = 0;
+  #shipped = 0;
+  #refetched = 0;
+  readonly #bytes = { index: 0, residual: 0, refetch: 0 };
+
+  constructor(options: ResidualSourceOptions) {
+    this.#options = options;
+    this.#current = { ram: options.ram, disk: options.disk };
+    this.#base = { ram: options.baseRam, disk: options.baseDisk };
+    this.#dirty = { ram: options.dirtyRam, disk: options.dirtyDisk };
+    this.#progress = options.progress ?? noProgress;
+    this.#ramDirty = options.dirtyRam.count();
+    this.#diskDirty = options.dirtyDisk.count();
+    const dirty = this.#ramDirty + this.#diskDirty;
+    // The twin's dirty blocks are looked up as well; about as many as ours.
+    const candidates = (options.generationBlocks ?? options.ram.blocks + options.disk.blocks) + dirty;
+    this.#hashBits = options.hashBits ?? chooseHashBits(candidates);
+    this.#contentBlocks = new Uint32Array(dirty);
+  }
+
+  get stats(): SourceStats {
+    return {
+      ramDirty: this.#ramDirty,
+      diskDirty: this.#diskDirty,
+      zero: this.#zero,
+      distinct: this.#contents,
+      repeats: this.#repeats,
+      hashBits: this.#hashBits,
+      shipped: this.#shipped,
+      refetched: this.#refetched,
+      bytes: { ...this.#bytes },
+    };
+  }
+
+  /** Hashes the dirty blocks and yields the index messages, at most 256 KiB each. */
+  async *index(): AsyncGenerator<Buffer, void, undefined> {
+    const { ram, disk } = this.#current;
+    const builder = new IndexBuilder({ hashBits: this.#hashBits, ramBlocks: ram.blocks, diskBlocks: disk.blocks });
+    const known = new DistinctContents(this.#ramDirty + this.#diskDirty);
+    for (const device of DEVICES) {
+      for await (const { blocks, hashes } of this.#hashDirty(device)) {
+        for (const [i, block] of blocks.entries()) {
+          this.#addBlock(builder, known, block, hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+          if (builder.full) yield this.#count("index", await builder.flush(device));
+        }
+      }
+      if (device === "ram") this.#ramContents = this.#contents;
+      yield this.#count("index", await builder.flush(device === "ram" ? "disk" : null));
+    }
+    this.#indexed = true;
+  }
+
+  /**
+   * The contents that the destination lacks, once each, in frames.
+   * @param need the destination's need messages
+   * @param level zstd level 1 to 19
+   * @throws PEER or DAMAGED when the need is malformed
+   */
+  async *residual(
+    need: AsyncIterable<Buffer> | Iterable<Buffer> | Buffer,
+    level: number,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    if (!this.#indexed) throw new HomewardError("INTERNAL", "the residual comes after the index");
+    const messages = Buffer.isBuffer(need) ? [need] : need;
+    const places = this.#neededPlaces(messages);
+    for await (const frame of encodeFrames(this.#current, this.#base, places, level, this.#options.signal)) {
+      yield this.#count("residual", frame);
+      this.#progress.update({ phase: "ship", done: this.#bytes.residual, unit: "bytes" });
+    }
+  }
+
+  /** Frames that answer one refetch request. @throws PEER or DAMAGED when the request is malformed */
+  async *refetch(request: Buffer, level: number): AsyncGenerator<Buffer, void, undefined> {
+    const { device, ranges } = decodeRefetchRequest(request);
+    const last = ranges.at(-1);
+    if (last !== undefined && last.block + last.count > this.#current[device].blocks)
+      throw new HomewardError("PEER", "the other host asks for blocks that the machine does not have");
+    const places = ranges.flatMap(({ block, count }) =>
+      Array.from({ length: count }, (_, i): Place => ({ device, block: block + i })),
+    );
+    this.#refetched += places.length;
+    for await (const frame of encodeFrames(this.#current, this.#base, places, level, this.#options.signal))
+      yield this.#count("refetch", frame);
+  }
+
+  #count(kind: "index" | "residual" | "refetch", message: Buffer): Buffer {
+    this.#bytes[kind] += message.length;
+    return message;
+  }
+
+  async *#hashDirty(device: DeviceName): AsyncGenerator<{ blocks: number[]; hashes: Uint8Array }> {
+    const { pool, signal } = this.#options;
+    const hashed = mapOrdered(
+      groupRuns(this.#dirty[device].runs()),
+      pool.parallelism,
+      async (runs) => ({ runs, hashes: await pool.hashBlocks(await pieceOf(this.#current[device], runs)) }),
+      signal,
+    );
+    let done = device === "ram" ? 0 : this.#ramDirty;
+    for await (const { runs, hashes } of hashed) {
+      const blocks = runs.flatMap((run) => Array.from({ length: run.count }, (_, i) => run.block + i));
+      done += blocks.length;
+      yield { blocks, hashes };
+      this.#progress.update({ phase: "hash", done, total: this.#ramDirty + this.#diskDirty, unit: "blocks" });
+    }
+  }
+
+  #addBlock(builder: IndexBuilder, known: DistinctContents, block: number, hash: Uint8Array): void {
+    if (hash.every((byte) => byte === 0)) {
+      this.#zero++;
+      builder.zero(block);
+      return;
+    }
+    const content = known.number(new DataView(hash.buffer, hash.byteOffset, hash.byteLength), 0);
+    if (content < this.#contents) {
+      this.#repeats++;
+      builder.repeat(block, content);
+      return;
+    }
+    this.#contentBlocks[this.#contents++] = block;
+    builder.hashed(block, hash);
+  }
+
+  async *#neededPlaces(messages: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Place> {
+    let next = 0;
+    for await (const message of messages) {
+      const { from, count, bits } = await decodeNeedMessage(message);
+      if (from !== next || from + count > this.#contents)
+        throw new HomewardError("PEER", "the other host's need does not fit the index", {
+          data: { from, count, expected: next, contents: this.#contents },
+        });
+      next = from + count;
+      for (let i = 0; i < count; i++) {
+        if (((bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
+        const content = from + i;
+        this.#shipped++;
+        yield { device: content < this.#ramContents ? "ram" : "disk", block: this.#contentBlocks[content] ?? 0 };
+      }
+    }
+    if (next !== this.#contents) throw new HomewardError("PEER", "the other host's need ends early");
+  }
+}

@@ -1,0 +1,217 @@
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { delay } from "../../common/abort.ts";
+import { HomewardError } from "../../common/errors.ts";
+import { exited, start, type ChildProcess } from "../../common/spawn.ts";
+import { buildGuest } from "../../guests/build.ts";
+import { ControlClient, type CallOptions } from "../../protocol/control-client.ts";
+import type { ControlMethod, ControlParams, ControlResult, WorkspaceStatus } from "../../protocol/control.ts";
+import { keyForChar, keyForName } from "../../vm/rfb/keymap.ts";
+import { RfbClient } from "../../vm/rfb/rfb-client.ts";
+import { StatePaths } from "../../service/store/paths.ts";
+import { FrameRelay } from "./frame-relay.ts";
+
+const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
+const READY_MS = 60_000;
+export const WORKSPACE = "desk";
+
+/** A service in a process of its own, which can be killed and started again on the same state folder. */
+export class TestHost {
+  readonly name: string;
+  readonly state: string;
+  readonly #dir: string;
+  readonly #args: readonly string[];
+  #child: ChildProcess | null = null;
+  #client: ControlClient | null = null;
+  #idleMemory = 0;
+
+  constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string }) {
+    this.name = name;
+    this.#dir = dir;
+    this.state = join(dir, name);
+    const listen = join(dir, `${name}.sock`);
+    this.#args = ["--state", this.state, "--name", name, "--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
+  }
+
+  async start(): Promise<void> {
+    const log = await open(join(this.#dir, `${this.name}.log`), "a");
+    const child = await start(process.execPath, [SERVICE, ...this.#args], { stdio: ["ignore", "pipe", log.fd] });
+    await log.close();
+    this.#child = child;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(reject, READY_MS, new Error(`${this.name} did not start`));
+      child.stdout?.once("data", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      child.once("exit", () => {
+        clearTimeout(timer);
+        reject(new Error(`${this.name} ended while it started`));
+      });
+    });
+    this.#client = await ControlClient.connect(join(this.state, "control.sock"));
+    this.#idleMemory = await this.#memory("VmRSS");
+  }
+
+  /** As if its computer had lost power, except that QEMU runs on. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    this.#client = null;
+    if (child === null) return;
+    child.kill("SIGKILL");
+    await exited(child);
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
+  /** Ends the service and its machines; a service that was killed is started again for that. */
+  async end(): Promise<void> {
+    if (this.#client === null) await this.start();
+    const child = this.#child;
+    await this.call("shutdown", { machines: "kill" });
+    if (child !== null) await exited(child);
+    this.#child = null;
+  }
+
+  call<M extends ControlMethod>(
+    method: M,
+    params: ControlParams<M>,
+    options: CallOptions = {},
+  ): Promise<ControlResult<M>> {
+    if (this.#client === null) throw new Error(`${this.name} does not run`);
+    return this.#client.call(method, params, options);
+  }
+
+  async workspace(): Promise<WorkspaceStatus> {
+    const { workspaces } = await this.call("status", {});
+    const found = workspaces.find(({ name }) => name === WORKSPACE);
+    if (found === undefined) throw new Error(`${this.name} has no workspace`);
+    return found;
+  }
+
+  /** Resident memory of the service in bytes: when it had just started, and at its highest. */
+  async memory(): Promise<{ readonly idle: number; readonly peak: number }> {
+    return { idle: this.#idleMemory, peak: await this.#memory("VmHWM") };
+  }
+
+  async #memory(field: "VmRSS" | "VmHWM"): Promise<number> {
+    const text = await readFile(`/proc/${String(this.#child?.pid)}/status`, "utf8");
+    return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1] ?? 0) * 1024;
+  }
+
+  async console(): Promise<RfbClient> {
+    const { path } = await this.call("console", { workspace: WORKSPACE });
+    return RfbClient.connect(path);
+  }
+}
+
+/** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
+export class TwoHosts {
+  readonly dir: string;
+  readonly near: TestHost;
+  readonly far: TestHost;
+  readonly relay: FrameRelay;
+
+  private constructor(dir: string, relay: FrameRelay) {
+    this.dir = dir;
+    this.relay = relay;
+    this.near = new TestHost(dir, "near", { name: "far", socket: join(dir, "relay.sock") });
+    this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") });
+  }
+
+  /** Both run; `near` owns a running workspace, sealed once, and `far` holds that generation. */
+  static async create(): Promise<TwoHosts> {
+    const guest = await buildGuest("tiny");
+    const dir = await mkdtemp(join(tmpdir(), "hw-e2e-"));
+    const relay = await FrameRelay.listen(join(dir, "relay.sock"), join(dir, "far.sock"));
+    const hosts = new TwoHosts(dir, relay);
+    await Promise.all([hosts.near.start(), hosts.far.start()]);
+    await hosts.near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
+    await hosts.near.call("start", { workspace: WORKSPACE });
+    const console = await hosts.near.console();
+    await promptShown(console);
+    // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
+    await type(console, "clear\n");
+    await stillPicture(console, 1500);
+    const copy = join(dir, "export");
+    await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
+    console.close();
+    await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
+    await rm(copy, { recursive: true });
+    return hosts;
+  }
+
+  async end(): Promise<void> {
+    await this.relay.close();
+    await Promise.allSettled([this.near.end(), this.far.end()]);
+    for (const { state } of [this.near, this.far])
+      for (const parent of [`/run/user/${String(process.getuid?.())}`, "/tmp", "/dev/shm"])
+        await rm(join(parent, new StatePaths(state).runName), { recursive: true, force: true });
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Types into the guest like a quick person, who looks at a line before it is sent. */
+export async function type(client: RfbClient, text: string): Promise<void> {
+  for (const character of text) {
+    const isEnter = character === "\n";
+    if (isEnter) await stillPicture(client);
+    const key = isEnter ? { ...keyForName("enter"), shift: false } : keyForChar(character);
+    const shift = keyForName("shift");
+    if (key.shift) client.key(true, shift.keysym, shift.keycode);
+    client.key(true, key.keysym, key.keycode);
+    client.key(false, key.keysym, key.keycode);
+    if (key.shift) client.key(false, shift.keysym, shift.keycode);
+    await delay(isEnter ? 400 : 60);
+  }
+}
+
+/** Resolves with the picture once it has not changed for `quietMs`. */
+export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Buffer> {
+  for (let seen = Buffer.from(client.frame.pixels), since = performance.now(); ; ) {
+    await delay(100);
+    if (!client.frame.pixels.equals(seen)) {
+      seen = Buffer.from(client.frame.pixels);
+      since = performance.now();
+    } else if (performance.now() - since >= quietMs) return seen;
+  }
+}
+
+/** The tiny guest is up: something is written in the first text line, and stays. */
+async function promptShown(client: RfbClient): Promise<void> {
+  const deadline = performance.now() + 90_000;
+  for (;;) {
+    await delay(200);
+    const { width, height, pixels } = client.frame;
+    if (height > 0 && pixels.subarray(0, width * 16 * 4).some((byte, i) => i % 4 !== 3 && byte > 0)) {
+      await stillPicture(client, 1500);
+      if (client.frame.width === 720) return;
+    }
+    if (performance.now() > deadline) throw new Error("the tiny guest did not boot");
+  }
+}
+
+/** What a call failed with. */
+export async function failure(work: Promise<unknown>): Promise<HomewardError> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof HomewardError) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+/** Resolves when `holds` does. */
+export async function eventually(what: string, holds: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`still not: ${what}`);
+    await delay(100);
+  }
+}

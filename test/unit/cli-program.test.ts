@@ -1,0 +1,205 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { runProgram } from "../../cli/program.ts";
+import { abortReason } from "../../common/abort.ts";
+import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
+import type { ControlHandlers } from "../../service/control/connection.ts";
+import { MIGRATION_REPORT, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { FakeService } from "./control-fake-service.ts";
+
+let service: FakeService | undefined;
+afterEach(async () => {
+  await service?.stop();
+  service = undefined;
+});
+
+interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Lines of stdout, parsed. */
+  readonly json: Record<string, unknown>[];
+}
+
+async function run(args: readonly string[], signal = new AbortController().signal): Promise<Ran> {
+  let stdout = "";
+  let stderr = "";
+  const status = await runProgram(args, {
+    stdout: (text) => (stdout += text),
+    stderr: { write: (text) => (stderr += text) },
+    env: { HOMEWARD_STATE: service?.dir ?? "/nonexistent/state", PATH: "/nonexistent" },
+    signal,
+  });
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
+  return { status, stdout, stderr, json: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+}
+
+async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
+  service = await FakeService.start(handlers);
+}
+
+describe("help", () => {
+  it("names every command and every exit status", async () => {
+    const { status, stdout } = await run(["--help"]);
+    expect(status).toBe(0);
+    for (const command of "serve create start suspend console seal migrate status log report doctor demo".split(" "))
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const [code, exit] of Object.entries(EXIT_STATUS))
+      expect(stdout).toMatch(new RegExp(`^ +${exit}  ${code} `, "m"));
+  });
+
+  it("gives examples with each command", async () => {
+    const { stdout: overview } = await run(["--help"]);
+    const commands = [...overview.matchAll(/^  ([a-z]+) (?:\[options\]|<)/gm)].map((match) => match[1] ?? "");
+    expect(commands.length).toBeGreaterThanOrEqual(15);
+    for (const command of commands) {
+      const { status, stdout } = await run([command, "--help"]);
+      expect(status).toBe(0);
+      expect(stdout).toContain(`Examples:\n  homeward ${command}`);
+    }
+  });
+
+  it("is shown, as a usage error, when no command is given", async () => {
+    const { status, stdout } = await run([]);
+    expect(status).toBe(EXIT_STATUS.USAGE);
+    expect(stdout).toContain("Usage: homeward");
+  });
+});
+
+describe("usage errors", () => {
+  it.each([
+    [["migrat", "work", "home"], /unknown command/],
+    [["migrate", "work"], /missing required argument 'host'/],
+    [["migrate", "work", "home", "--mode", "magic"], /one of replay, overlay/],
+    [["migrate", "work", "home", "--level", "23"], /from 1 to 22/],
+    [["power", "work", "explode"], /powerdown, reset, off/],
+    [["status", "--frobnicate"], /unknown option/],
+    [["serve", "--peer", "home"], /NAME=SOCKET/],
+    [["serve", "--name", "My Laptop"], /lower-case/],
+    [["create", "work"], /--guest or --from/],
+    [["delete", "work"], /cannot be undone/],
+  ])("%j", async (args, message) => {
+    const { status, stdout, stderr } = await run(args);
+    expect(status).toBe(EXIT_STATUS.USAGE);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe("");
+  });
+
+  it("are JSON on stdout with --json", async () => {
+    const { status, stderr, json } = await run(["power", "work", "explode", "--json"]);
+    expect(status).toBe(EXIT_STATUS.USAGE);
+    expect(stderr).toBe("");
+    expect(json).toHaveLength(1);
+    expect(json[0]).toMatchObject({ type: "error", code: "USAGE" });
+    expect(Object.keys(json[0] ?? {})).toEqual(["type", "code", "message", "hint", "data"]);
+  });
+});
+
+describe("without a service", () => {
+  it("says how to start one", async () => {
+    const { status, stderr } = await run(["status"]);
+    expect(status).toBe(EXIT_STATUS.ENVIRONMENT);
+    expect(stderr).toContain("no Homeward service is running for /nonexistent/state");
+    expect(stderr).toContain('"homeward serve"');
+  });
+
+  it("repeats a state folder that was given", async () => {
+    const { stderr } = await run(["status", "--state", "/nonexistent/other"]);
+    expect(stderr).toContain('"homeward serve --state /nonexistent/other"');
+  });
+});
+
+describe("with a service", () => {
+  it("prints a result for people and for programs", async () => {
+    await serve({ status: () => Promise.resolve(SERVICE_STATUS) });
+    const text = await run(["status"]);
+    expect(text.status).toBe(0);
+    expect(text.stdout).toContain("work: running here");
+    const { json } = await run(["status", "--json"]);
+    expect(json).toEqual([{ type: "result", ...SERVICE_STATUS }]);
+  });
+
+  it("passes on what the user gave", async () => {
+    const seen: unknown[] = [];
+    await serve({
+      migrate: (params) => {
+        seen.push(params);
+        return Promise.resolve(MIGRATION_REPORT);
+      },
+    });
+    await run(["migrate", "work", "home"]);
+    await run(["migrate", "work", "home", "--mode", "overlay", "--hold", "--level", "7"]);
+    expect(seen).toEqual([
+      { workspace: "work", peer: "home", mode: "replay", hold: false },
+      { workspace: "work", peer: "home", mode: "overlay", hold: true, level: 7 },
+    ]);
+  });
+
+  it("prints progress before the result", async () => {
+    await serve({
+      migrate: (_params, { progress }) => {
+        progress.update({ phase: "replay", done: 3, total: 10, unit: "steps" });
+        return Promise.resolve(MIGRATION_REPORT);
+      },
+    });
+    const { json } = await run(["migrate", "work", "home", "--json"]);
+    expect(json.map(({ type }) => type)).toEqual(["progress", "result"]);
+    expect(json[0]).toMatchObject({ phase: "replay", done: 3, total: 10, unit: "steps" });
+    const text = await run(["migrate", "work", "home"]);
+    expect(text.stderr).toContain("replay: 3 of 10 steps");
+    expect(text.stdout).toContain("Moved work from laptop to home");
+  });
+
+  it("prints the service's error with its hint, and exits with its status", async () => {
+    const refuse = (): Promise<never> =>
+      Promise.reject(new HomewardError("INCOMPATIBLE", "home has QEMU 9.0", { hint: "Install QEMU 7.2 there." }));
+    await serve({ migrate: refuse });
+    const text = await run(["migrate", "work", "home"]);
+    expect(text.status).toBe(EXIT_STATUS.INCOMPATIBLE);
+    expect(text.stderr).toBe("homeward: home has QEMU 9.0\n  Install QEMU 7.2 there.\n");
+    const { status, json } = await run(["migrate", "work", "home", "--json"]);
+    expect(status).toBe(EXIT_STATUS.INCOMPATIBLE);
+    expect(json).toEqual([
+      { type: "error", code: "INCOMPATIBLE", message: "home has QEMU 9.0", hint: "Install QEMU 7.2 there.", data: {} },
+    ]);
+  });
+
+  it("on Ctrl-C cancels in the service and waits until it has stopped", async () => {
+    const user = new AbortController();
+    const steps: string[] = [];
+    await serve({
+      migrate: async (_params, { signal }) => {
+        user.abort(new HomewardError("CANCELLED", "stopped"));
+        await new Promise<void>((resolve) => {
+          signal.addEventListener("abort", () => {
+            steps.push("cancelled");
+            setTimeout(resolve, 20);
+          });
+        });
+        steps.push("put in order");
+        throw abortReason(signal);
+      },
+    });
+    const { status } = await run(["migrate", "work", "home"], user.signal);
+    expect(status).toBe(EXIT_STATUS.CANCELLED);
+    expect(steps).toEqual(["cancelled", "put in order"]);
+  });
+
+  it("does not let a guest or a peer steer the terminal", async () => {
+    await serve({ start: () => Promise.resolve({ ...WORKSPACE_STATUS, note: "\u001b[2Jgone\nforged line" }) });
+    const { stdout } = await run(["start", "work"]);
+    expect(stdout).toContain("note:  [2Jgone forged line");
+  });
+
+  it("prints only the console's path when asked to", async () => {
+    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock" }) });
+    expect((await run(["console", "work", "--path"])).stdout).toBe("/run/x/console.sock\n");
+    expect((await run(["console", "work"])).stdout).toContain("xtigervncviewer /run/x/console.sock");
+  });
+
+  it("says which package has a viewer when none is installed", async () => {
+    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock" }) });
+    const { status, stderr } = await run(["console", "work", "--open"]);
+    expect(status).toBe(EXIT_STATUS.ENVIRONMENT);
+    expect(stderr).toContain("tigervnc-viewer");
+  });
+});

@@ -1,0 +1,72 @@
+import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import type { MigrationReport } from "../../protocol/report.ts";
+
+/** Valid messages of the service, to be changed where a test needs it. */
+export const WORKSPACE_STATUS: WorkspaceStatus = {
+  name: "work",
+  owner: "here",
+  state: "running",
+  doing: null,
+  base: "ab".repeat(32),
+  memoryBytes: 536_870_912,
+  diskBytes: 3_221_225_472,
+  ramPlace: "tmpfs",
+  pid: 4711,
+  console: "/run/user/1000/homeward-1/w/console.sock",
+  log: { events: 1019, bytes: 5260, recording: true },
+  migration: null,
+  note: null,
+};
+
+export const SERVICE_STATUS: ServiceStatus = {
+  version: 1,
+  host: "laptop",
+  pid: 42,
+  stateDir: "/home/me/.local/share/homeward",
+  accelerator: "tcg",
+  listen: null,
+  peers: [{ name: "home", address: "/tmp/home.sock" }],
+  workspaces: [WORKSPACE_STATUS],
+};
+
+export const MIGRATION_REPORT: MigrationReport = {
+  id: "5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11",
+  workspace: "work",
+  from: "laptop",
+  to: "home",
+  kind: "migration",
+  mode: "replay",
+  verified: true,
+  base_root: "aa".repeat(32),
+  root_source: "bb".repeat(32),
+  root_destination: "bb".repeat(32),
+  owner: "home",
+  recorded_s: 70.5,
+  think_s: 25.2,
+  events: 1019,
+  checkpoints: { total: 66, matched: 65, missed: 1 },
+  replay: {
+    gave_up: null,
+    masked_cells: 3,
+    path: [
+      { kind: "same", from_step: 0, to_step: 40, text: "the screen was as recorded" },
+      { kind: "left", from_step: 41, to_step: 42, text: "a window was missing" },
+    ],
+  },
+  phases: {
+    suspend_s: 0.36,
+    log_s: 0.03,
+    replay_s: 36.1,
+    index_s: 3.1,
+    residual_s: 2.5,
+    verify_s: 0.26,
+    resume_s: 0,
+    click_to_usable_s: 42.5,
+  },
+  bytes: { log: 5260, index: 45_100, need: 316, residual: 475_000, device: 15_500, control: 6000, total: 547_176 },
+  blocks: { ram_dirty: 9880, disk_dirty: 5403, zero: 10, generation: 525, twin: 5978, shipped: 3685 },
+  level: 19,
+  hold: true,
+  notes: ["one block was fetched again"],
+  finished_at: "2026-01-02T03:04:05.000Z",
+};

@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import type { InputEvent } from "../../protocol/input-log.ts";
+import { replay, replaySummary } from "../../replayer/replay.ts";
+import { limitOf, record, replayOn, shellThenEditor } from "./replayer-person.ts";
+import { F3, FakeDesktop, SimulatedClock } from "./replayer-world.ts";
+
+describe("ends and bounds", () => {
+  test("stops at once when aborted, and lets go of what it holds", async () => {
+    const { events } = await record({}, shellThenEditor);
+    const controller = new AbortController();
+    const clock = new SimulatedClock();
+    const desktop = new FakeDesktop(clock);
+    const key = desktop.key.bind(desktop);
+    desktop.key = (down, keysym) => {
+      key(down, keysym);
+      if (desktop.received.length === 3) controller.abort();
+    };
+    const running = replay({ events, screen: desktop, sink: desktop, clock, signal: controller.signal });
+    await expect(clock.run(running)).rejects.toMatchObject({ code: "CANCELLED" });
+    expect(desktop.received).toHaveLength(4);
+    expect(desktop.received[3]?.what).toBe(desktop.received[2]?.what.replace("+", "-"));
+  });
+
+  test("a paused recording ends the replay there", async () => {
+    const { events } = await record({}, async (person, recorder) => {
+      await person.look(1000);
+      await person.type("ab\n");
+      await person.look(1000);
+      recorder.events.push({ atMs: recorder.events.at(-1)?.atMs ?? 0, kind: "mark", mark: "record-pause" });
+      await person.type("secret\n");
+    });
+    const { report, desktop } = await replayOn({}, events);
+    expect(report.gaveUp).toBe("recording was paused");
+    expect(desktop.received.filter((event) => event.what.startsWith("+"))).toHaveLength(3);
+  });
+
+  test("host power events are sent, guest ones only expected; network is noted", async () => {
+    const { events } = await record({}, async (person, recorder) => {
+      await person.look(1000);
+      await person.type("a\n");
+      recorder.events.push(
+        { atMs: 2000, kind: "power", action: "guest-reset" },
+        { atMs: 2500, kind: "network", connections: 3 },
+        { atMs: 3000, kind: "power", action: "host-reset" },
+      );
+      await person.look(3000);
+    });
+    const { report, desktop } = await replayOn({}, events);
+    expect(desktop.received.at(-1)?.what).toBe("host-reset");
+    expect(desktop.received.filter((event) => event.what.includes("reset"))).toHaveLength(1);
+    expect(report.occurrences.map((occurrence) => occurrence.text)).toEqual([
+      "the guest restarted",
+      "the guest had 3 connections open",
+    ]);
+  });
+
+  test("an empty log is replayed at once", async () => {
+    const { report } = await replayOn({}, []);
+    expect(report).toMatchObject({ events: 0, gaveUp: null, checkpoints: { total: 0 }, path: [] });
+  });
+
+  test("input without any picture is replayed at the recorded pace", async () => {
+    const events: InputEvent[] = [1000, 1040, 4000, 4040].map((atMs, i) => ({
+      atMs,
+      kind: "key",
+      down: i % 2 === 0,
+      keysym: 97,
+      keycode: 30,
+    }));
+    const { report, desktop } = await replayOn({}, events);
+    expect(report.checkpoints.total).toBe(0);
+    expect((desktop.received[2]?.atMs ?? 0) - (desktop.received[1]?.atMs ?? 0)).toBe(2960);
+  });
+
+  test("a slower host gets more time", async () => {
+    const { events } = await record({ workMs: 2000 }, async (person) => {
+      for (let i = 0; i < 8; i++) {
+        await person.type("make\n");
+        await person.look(2500);
+      }
+    });
+    const slow = { workMs: 5000, echoMs: 50 };
+    const { report } = await replayOn(slow, events, { speed: 0.4 });
+    expect(report.checkpoints.missed).toBe(0);
+    const { report: atOne } = await replayOn(slow, events);
+    expect(atOne.replayMs).toBeLessThanOrEqual(await limitOf(events));
+  });
+
+  test("the summary is small whatever the length", async () => {
+    const { events } = await record({ processNumber: 3 }, async (person) => {
+      for (let i = 0; i < 60; i++) {
+        await person.look(1000);
+        await person.press(F3);
+      }
+    });
+    const { report } = await replayOn({}, events);
+    expect(JSON.stringify(replaySummary(report)).length).toBeLessThan(8000);
+  });
+});

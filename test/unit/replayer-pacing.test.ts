@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import { Allowance, PACE, spacing } from "../../replayer/pacing.ts";
+import type { Input } from "../../replayer/plan.ts";
+import { PressedInput } from "../../replayer/pressed.ts";
+import { diskSettled } from "../../replayer/settle.ts";
+import { SimulatedClock } from "./replayer-world.ts";
+
+const key: Input = { atMs: 0, kind: "key", down: true, keysym: 97, keycode: 30 };
+const at = (buttons: number): Input => ({ atMs: 0, kind: "pointer", x: 1, y: 1, buttons });
+
+describe("spacing", () => {
+  test("is shorter than recorded, never longer, and leaves the guest time", () => {
+    expect(spacing(key, key, 150)).toBeCloseTo(150 * PACE.keyFactor);
+    expect(spacing(key, key, 40)).toBe(PACE.keyMs);
+    expect(spacing(key, key, 5)).toBe(5);
+    expect(spacing(at(0), at(0), 16)).toBe(PACE.pointerMs);
+    expect(spacing(at(0), at(1), 80)).toBe(PACE.buttonMs);
+    expect(spacing(at(1), key, 20)).toBe(20);
+    expect(spacing(key, { atMs: 0, kind: "power", action: "host-reset" }, 200)).toBe(200);
+  });
+});
+
+describe("the allowance", () => {
+  const step = { index: 5, activeBeforeMs: 20_000, reactionMs: 500, idleMs: 10_000 };
+
+  test("ends with the whole replay's limit", () => {
+    const allowance = new Allowance(30_000, 10, 1);
+    expect(allowance.limitMs).toBe(49_000);
+    expect(allowance.deadline(step, 48_999, 0)).toBeLessThanOrEqual(49_000);
+  });
+
+  test("lets a step use what earlier ones saved, but not all of it", () => {
+    const allowance = new Allowance(30_000, 10, 1);
+    const patience = PACE.reactionFactor * 500 + PACE.stepGraceMs + PACE.stepThinkMs;
+    expect(allowance.deadline(step, 5000, 0)).toBe(5000 + patience);
+    expect(allowance.deadline(step, 5000, 2)).toBe(5000 + patience / 3);
+    expect(allowance.deadline(step, 33_000, 0)).toBeLessThan(26_000 + PACE.slackMs);
+  });
+
+  test("leaves part of the slack for settling", () => {
+    const allowance = new Allowance(0, 1, 1);
+    expect(allowance.deadline({ index: 0, activeBeforeMs: 0, reactionMs: 9000, idleMs: 0 }, 0, 0)).toBeLessThanOrEqual(
+      PACE.slackMs * PACE.slackShareLast,
+    );
+  });
+
+  test("grows on a slower host", () => {
+    expect(new Allowance(30_000, 10, 0.5).limitMs).toBe(88_000);
+  });
+});
+
+describe("what is held down", () => {
+  test("is let go of, whatever shift did to its keysym", () => {
+    const pressed = new PressedInput();
+    const sent: string[] = [];
+    pressed.note({ ...key, keysym: 65 });
+    pressed.note({ ...key, down: false });
+    pressed.note({ ...key, keycode: 42, keysym: 0xffe1 });
+    pressed.note(at(1));
+    const sink = {
+      key: (down: boolean, keysym: number) => sent.push(`${down}${keysym}`),
+      pointer: (x: number, y: number, buttons: number) => sent.push(`${x},${y}:${buttons}`),
+      power: () => Promise.resolve(),
+    };
+    pressed.release(sink);
+    pressed.release(sink);
+    expect(sent).toEqual([`false65505`, "1,1:0"]);
+  });
+});
+
+describe("settling", () => {
+  test("waits until nothing is written any more", async () => {
+    const clock = new SimulatedClock();
+    const written = (): Promise<number> => Promise.resolve(Math.min(clock.now(), 3000));
+    expect(await clock.run(diskSettled(written, { clock, quietMs: 1000 }))).toBe(true);
+    expect(clock.now()).toBeGreaterThanOrEqual(4000);
+    expect(clock.now()).toBeLessThan(4600);
+  });
+
+  test("does not wait for ever", async () => {
+    const clock = new SimulatedClock();
+    const written = (): Promise<number> => Promise.resolve(clock.now());
+    expect(await clock.run(diskSettled(written, { clock, limitMs: 5000 }))).toBe(false);
+    expect(clock.now()).toBeLessThan(5500);
+  });
+
+  test("stops when told to", async () => {
+    const signal = AbortSignal.abort();
+    await expect(diskSettled(() => Promise.resolve(1), { signal })).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+});

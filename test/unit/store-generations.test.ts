@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Store } from "../../service/store/store.ts";
+import { wantedGenerations } from "../../service/workspaces/tidy.ts";
+import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
+
+const [A, B, C, D] = ["a", "b", "c", "d"].map(rootOf) as [string, string, string, string];
+
+describe("stored generations", () => {
+  let dir: string;
+  let files: string;
+  let store: Store;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hw-generations-"));
+    files = join(dir, "files");
+    store = await Store.open(join(dir, "state"), "alpha");
+  });
+  afterEach(async () => {
+    await store.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it("are made of files without copying them, and can no longer be written", async () => {
+    const parts = await generationFiles(files, A);
+    const made = await store.generations.install(parts);
+    expect((await stat(made.ramPath)).ino).toBe((await stat(parts.ramPath)).ino);
+    expect(await readFile(made.diskTreePath, "utf8")).toBe("disk.tree of a");
+    expect(made.layers).toHaveLength(1);
+    expect(await readFile(made.layers[0] ?? "", "utf8")).toBe("disk of a");
+    for (const path of [made.ramPath, made.devicePath, made.layers[0] ?? ""])
+      expect((await stat(path)).mode & 0o777).toBe(0o400);
+    expect(store.generations.require(A)).toEqual(made);
+    expect(JSON.parse(await readFile(store.paths.generation(A).manifest, "utf8"))).toEqual(parts.manifest);
+  });
+
+  it("change other rows in the same moment, or not at all", async () => {
+    const parts = await generationFiles(files, A);
+    const refuse = (): never => {
+      throw new Error("no");
+    };
+    await expect(store.generations.install(parts, refuse)).rejects.toThrow("no");
+    expect(store.generations.get(A)).toBeNull();
+    expect(await readFile(parts.ramPath, "utf8")).toBe("ram of a");
+    const { layerIds } = await store.generations.install(parts, (layers) => {
+      store.workspaces.insert(workspace("w", layers, { base: A }));
+    });
+    expect(store.workspaces.get("w")?.layers).toEqual(layerIds);
+  });
+
+  it("are made once, however often", async () => {
+    const parts = await generationFiles(files, A);
+    const [first, second] = await Promise.all([store.generations.install(parts), store.generations.install(parts)]);
+    expect(second).toEqual(first);
+    expect(await readdir(store.paths.layers)).toHaveLength(1);
+    let told: readonly string[] = [];
+    await store.generations.install(parts, (layers) => {
+      told = layers;
+    });
+    expect(told).toEqual(first.layerIds);
+  });
+
+  it("lose what a crash left half done, and nothing else", async () => {
+    const made = await store.generations.install(await generationFiles(files, A));
+    await mkdir(store.paths.newGeneration(B).dir);
+    await mkdir(store.paths.generation(C).dir);
+    await writeFile(store.paths.layer("unknown"), "");
+    await writeFile(join(store.paths.layers, "unknown.qcow2.link"), "");
+    await store.close();
+    store = await Store.open(join(dir, "state"), "alpha");
+    expect(await readdir(store.paths.generations)).toEqual([A]);
+    // The layer of a generation that no workspace has is kept as well: it is part of the generation.
+    expect(await readdir(store.paths.layers)).toEqual([`${made.layerIds[0] ?? ""}.qcow2`]);
+    expect(await readFile(made.ramPath, "utf8")).toBe("ram of a");
+  });
+
+  it("are deleted unless a workspace is based on them, and share layers until the last", async () => {
+    const first = await store.generations.install(await generationFiles(files, A));
+    const second = await store.generations.install(await generationFiles(files, B, first.layerIds, A));
+    store.workspaces.insert(workspace("w", second.layerIds, { base: B }));
+    await expect(store.generations.delete(B)).rejects.toMatchObject({ code: "CONFLICT" });
+    await store.generations.delete(A);
+    await store.generations.collectGarbage();
+    expect(await readdir(store.paths.layers)).toHaveLength(2);
+    store.workspaces.delete("w");
+    await store.generations.delete(B);
+    await store.generations.collectGarbage();
+    expect(await readdir(store.paths.layers)).toEqual([]);
+    expect(await readdir(store.paths.generations)).toEqual([]);
+  });
+
+  it("get a shorter list of layers wherever the long one is at the bottom", async () => {
+    const first = await store.generations.install(await generationFiles(files, A));
+    const second = await store.generations.install(await generationFiles(files, B, first.layerIds, A));
+    const third = await store.generations.install(await generationFiles(files, C, second.layerIds, B));
+    store.workspaces.insert(workspace("w", third.layerIds, { base: C }));
+    await writeFile(join(files, "merged"), "merged");
+    await store.generations.addLayer(join(files, "merged"), (id) => {
+      store.generations.replaceBottom(second.layerIds, [id]);
+    });
+    const merged = store.generations.require(B).layerIds;
+    expect(merged).toHaveLength(1);
+    expect(store.generations.require(A).layerIds).toEqual(first.layerIds);
+    expect(store.generations.require(C).layerIds).toEqual([third.layerIds[0], ...merged]);
+    expect(store.workspaces.require("w").layers).toEqual([third.layerIds[0], ...merged]);
+  });
+
+  it("are wanted: the newest three of a workspace and those of an unfinished migration", async () => {
+    let below: readonly string[] = [];
+    let parent: string | null = null;
+    for (const root of [A, B, C, D]) {
+      ({ layerIds: below } = await store.generations.install(await generationFiles(files, root, below, parent)));
+      parent = root;
+    }
+    store.workspaces.insert(workspace("w", below, { base: D }));
+    expect([...wantedGenerations(store)].sort()).toEqual([B, C, D]);
+    store.migrations.insert({
+      id: "00000000-0000-4000-8000-000000000000",
+      workspace: "w",
+      role: "destination",
+      kind: "migration",
+      peer: "beta",
+      mode: "replay",
+      state: "building",
+      base: A,
+    });
+    expect([...wantedGenerations(store)].sort()).toEqual([A, B, C, D]);
+  });
+});

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
+
+const valid: MachineDefinition = {
+  format: 1,
+  machineType: "pc-i440fx-7.2",
+  accelerator: "tcg",
+  cpuModel: "Nehalem",
+  qemuVersion: "7.2",
+  cpus: 1,
+  memoryBytes: 134_217_728,
+  diskBytes: 67_108_864,
+  mac: "52:54:00:12:34:56",
+  kernel: { sha256: "0".repeat(64), bytes: 10 },
+  initrd: null,
+  append: "quiet",
+};
+
+test("a machine definition is read as it was written", () => {
+  const read: MachineDefinition = machineDefinitionSchema.parse(JSON.parse(JSON.stringify(valid)));
+  expect(read).toEqual(valid);
+});
+
+test.each<[string, Record<string, unknown>]>([
+  ["an unknown key", { extra: 1 }],
+  ["another format", { format: 2 }],
+  ["an unversioned machine type", { machineType: "pc" }],
+  ["options in the machine type", { machineType: "pc-i440fx-7.2,x=y" }],
+  ["this computer's own CPU", { cpuModel: "host" }],
+  ["all that the CPU has", { cpuModel: "max" }],
+  ["options in the CPU model", { cpuModel: "Nehalem,+vmx" }],
+  ["a full version", { qemuVersion: "7.2.22" }],
+  ["no CPU", { cpus: 0 }],
+  ["half a page of memory", { memoryBytes: 134_217_728 + 2048 }],
+  ["half a block of disk", { diskBytes: 67_108_864 + 512 }],
+  ["a multicast address", { mac: "53:54:00:12:34:56" }],
+  ["a vendor's address", { mac: "50:54:00:12:34:56" }],
+  ["options in the address", { mac: "52:54:00:12:34:56,x=y" }],
+  ["a line break in the command line", { append: "a\nb" }],
+  ["a short hash", { kernel: { sha256: "00", bytes: 1 } }],
+  ["an empty kernel", { kernel: { sha256: "0".repeat(64), bytes: 0 } }],
+])("%s is refused", (_, change) => {
+  expect(machineDefinitionSchema.safeParse({ ...valid, ...change }).success).toBe(false);
+});

@@ -1,0 +1,144 @@
+import { isAbsolute } from "node:path";
+import { HomewardError } from "../common/errors.ts";
+import type { MachineDefinition } from "../protocol/machine.ts";
+import { blockdevNodes, TOP_NODE } from "./disk-chain.ts";
+import { runDirFiles } from "./run-dir.ts";
+
+/** Where a machine's parts lie on this computer. */
+export interface MachineFiles {
+  /** Shown in the process list only. */
+  readonly name: string;
+  /** RAM as a file of exactly `memoryBytes`; made if missing, unless a state is to be loaded. */
+  readonly ramPath: string;
+  /** Absolute paths of qcow2 layers, the top (writable) one first. */
+  readonly diskLayers: readonly string[];
+  readonly kernelPath: string | null;
+  readonly initrdPath: string | null;
+  /** Folder of mode 0700 that holds qmp.sock, vnc.sock, qemu.pid and qemu.log. */
+  readonly runDir: string;
+  /** "blocked" keeps the same network card but lets nothing out, neither to this computer nor beyond it. */
+  readonly network: "open" | "blocked";
+  /** Wait for a saved state instead of booting. */
+  readonly incoming: boolean;
+  /** "none" ignores the guest's flushes: only for a copy that may be lost. */
+  readonly diskFlush: "safe" | "none";
+}
+
+/** A value in one of QEMU's comma-separated options. */
+function quoted(value: string): string {
+  return value.replaceAll(",", ",,");
+}
+
+function json(options: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(options);
+}
+
+/** @throws USAGE if the files do not make a machine, ENVIRONMENT if a socket's path would be too long */
+function check(m: MachineDefinition, f: MachineFiles): void {
+  const paths = [f.ramPath, f.runDir, ...f.diskLayers, f.kernelPath, f.initrdPath].filter((path) => path !== null);
+  const relative = paths.find((path) => !isAbsolute(path));
+  if (relative !== undefined) throw new HomewardError("USAGE", `not an absolute path: ${relative}`);
+  if (f.diskLayers.length === 0) throw new HomewardError("USAGE", `${f.name} has no disk`);
+  if ((m.kernel === null) !== (f.kernelPath === null) || (m.initrd === null) !== (f.initrdPath === null))
+    throw new HomewardError("USAGE", `the kernel and initrd of ${f.name} do not fit its definition`);
+  if (m.kernel === null && (m.initrd !== null || m.append !== null))
+    throw new HomewardError("USAGE", `${f.name} has an initrd or a command line but no kernel`);
+}
+
+/** What QEMU needs no right to do, it cannot do: a guest that breaks out of a device finds no way to start programs. */
+const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+function machineArguments(m: MachineDefinition, f: MachineFiles): string[] {
+  return [
+    "-machine",
+    // No HPET: its timer makes an idle guest busy. No vmport: a second, absolute mouse that nothing here needs.
+    `${m.machineType},memory-backend=ram,hpet=off,vmport=off,dump-guest-core=off`,
+    "-accel",
+    m.accelerator,
+    // Under KVM "enforce" refuses a model that this CPU cannot give in full; under TCG nothing is checked.
+    "-cpu",
+    `${m.cpuModel},enforce`,
+    "-smp",
+    `cpus=${m.cpus},sockets=1,cores=${m.cpus},threads=1`,
+    "-m",
+    `size=${m.memoryBytes}B`,
+    "-object",
+    // share=on: the file *is* the RAM. With share=off the balloon's reporting would punch holes into a file that
+    // others may be using (seen on 7.2).
+    json({ "qom-type": "memory-backend-file", id: "ram", size: m.memoryBytes, "mem-path": f.ramPath, share: true }),
+    "-rtc",
+    "base=utc",
+  ];
+}
+
+function diskArguments(f: MachineFiles): string[] {
+  const nodes = blockdevNodes(f.diskLayers, { writable: true, flush: f.diskFlush });
+  return nodes.flatMap((node) => ["-blockdev", json(node)]);
+}
+
+/** Devices with fixed slots: a saved state can only be loaded where the guest sees the same machine. */
+function deviceArguments(m: MachineDefinition, f: MachineFiles): string[] {
+  // The same backend either way: a state with a user-mode network in it loads into no other.
+  const netdev = f.network === "blocked" ? "user,id=net0,restrict=on" : "user,id=net0";
+  return [
+    "-device",
+    "VGA,id=vga0,bus=pci.0,addr=0x2",
+    "-device",
+    `virtio-blk-pci,id=vd0,drive=${TOP_NODE},bus=pci.0,addr=0x4`,
+    "-netdev",
+    netdev,
+    "-device",
+    // No boot ROM: it would be part of the state and has to be the same file on both sides.
+    `virtio-net-pci,id=nic0,netdev=net0,mac=${m.mac},romfile=,bus=pci.0,addr=0x5`,
+    "-device",
+    "qemu-xhci,id=xhci0,bus=pci.0,addr=0x6",
+    "-device",
+    "usb-tablet,id=tablet0,bus=xhci0.0,port=1",
+    "-device",
+    "virtio-balloon-pci,id=balloon0,free-page-reporting=on,bus=pci.0,addr=0x7",
+  ];
+}
+
+function bootArguments(m: MachineDefinition, f: MachineFiles): string[] {
+  const list: string[] = [];
+  if (f.kernelPath !== null) list.push("-kernel", f.kernelPath);
+  if (f.initrdPath !== null) list.push("-initrd", f.initrdPath);
+  if (m.append !== null) list.push("-append", m.append);
+  // -S: a loaded state never runs before it is told to, whatever state the stream says it was in.
+  if (f.incoming) list.push("-incoming", "defer", "-S");
+  return list;
+}
+
+/**
+ * QEMU's arguments for a machine: everything that decides what the guest sees comes from the definition, everything that
+ * differs between computers from the files.
+ * @throws USAGE if the two do not fit together, ENVIRONMENT if the run folder's path is too long
+ */
+export function qemuArguments(m: MachineDefinition, f: MachineFiles): string[] {
+  check(m, f);
+  const run = runDirFiles(f.runDir);
+  return [
+    "-nodefaults",
+    "-no-user-config",
+    "-name",
+    `guest=${quoted(f.name)}`,
+    "-sandbox",
+    SANDBOX,
+    ...machineArguments(m, f),
+    ...diskArguments(f),
+    ...deviceArguments(m, f),
+    "-display",
+    "none",
+    "-vnc",
+    // share=ignore: with force-shared a viewer that asks to be alone is dropped, with the default it throws out the
+    // recorder.
+    `unix:${quoted(run.vnc)},share=ignore`,
+    "-chardev",
+    `socket,id=qmp0,path=${quoted(run.qmp)},server=on,wait=off`,
+    "-mon",
+    "chardev=qmp0,mode=control",
+    "-pidfile",
+    run.pid,
+    ...bootArguments(m, f),
+  ];
+}
