@@ -36,3 +36,12 @@ export function formatShare(part: number, whole: number): string {
   const percent = (100 * part) / whole;
   return `${percent.toFixed(percent < 9.95 ? 1 : 0)} %`;
 }
+
+/** 1:02:03.450 from milliseconds. */
+export function formatTime(ms: number): string {
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor(ms / 60_000) % 60;
+  const seconds = ((ms % 60_000) / 1000).toFixed(3).padStart(6, "0");
+  const head = hours === 0 ? String(minutes) : `${hours}:${String(minutes).padStart(2, "0")}`;
+  return `${head}:${seconds}`;
+}

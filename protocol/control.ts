@@ -115,12 +115,14 @@ export const doctorCheckSchema = z.strictObject({
 export type DoctorCheck = Readonly<z.output<typeof doctorCheckSchema>>;
 export const doctorSchema = z.strictObject({ ok: z.boolean(), checks: z.array(doctorCheckSchema).max(100) });
 
+/** Of a line of `homeward log`; what is longer is cut. */
+export const LOG_LINE_CHARACTERS = 300;
+
 export const logEntrySchema = z.strictObject({
   /** Milliseconds since the generation. */
   atMs: z.number(),
-  kind: z.string().max(32),
   /** One line for people. Typed characters are in it: a log is as secret as what was typed. */
-  text: z.string().max(300),
+  text: z.string().max(LOG_LINE_CHARACTERS),
 });
 
 const workspaceParams = z.strictObject({ workspace: nameSchema });
@@ -180,7 +182,7 @@ export const controlMethods = {
     }),
     result: migrationReportSchema,
   },
-  /** The input log since the generation `root` (default: the workspace's base); at most `limit` entries, the newest. */
+  /** The input log since the generation `root` (default: the workspace's base); in words; at most `limit` lines, the newest. */
   log: {
     params: z.strictObject({
       workspace: nameSchema,

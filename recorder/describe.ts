@@ -1,5 +1,5 @@
 import type { InputEvent, KeyInput, PointerInput } from "../protocol/input-log.ts";
-import { LineQueue } from "./describe-lines.ts";
+import { LineQueue, type FinishedLine } from "./describe-lines.ts";
 import { PointerLines } from "./describe-pointer.ts";
 import { TypingLines } from "./describe-typing.ts";
 
@@ -30,7 +30,7 @@ function describeOther(event: Exclude<InputEvent, KeyInput | PointerInput>): str
 export async function* describeLog(
   events: Iterable<InputEvent> | AsyncIterable<InputEvent>,
   options: DescribeOptions = {},
-): AsyncGenerator<string, void, undefined> {
+): AsyncGenerator<FinishedLine, void, undefined> {
   const lines = new LineQueue();
   const typing = new TypingLines(lines, options.showText ?? true);
   const pointer = new PointerLines(lines);

@@ -63,16 +63,22 @@ apt_install() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >&2
 }
 
+# shellcheck disable=SC2086
+apt_update() {
+  say "Fetching the lists of packages."
+  $as_root apt-get -q update >&2
+}
+
 install_packages() {
   find_missing_packages
   [ -z "$missing" ] && return
   command -v apt-get >/dev/null || fail 5 "This computer has no apt-get. Install what these Debian packages hold:$missing"
   find_root
+  # A fresh system has no lists; an old one's may name files that are gone, which shows in the attempt.
+  ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt_update
   say "Installing:$missing"
-  # The lists of a fresh system are empty, those of an old one name files that are gone; both show in the first attempt.
   if ! apt_install; then
-    say "Fetching the package lists, then trying again."
-    $as_root apt-get -q update >&2
+    apt_update
     apt_install || fail 5 "apt-get could not install:$missing"
   fi
 }

@@ -1,15 +1,13 @@
 import { printable } from "../../common/progress-display.ts";
-import { formatBytes, formatCount, formatSeconds } from "../../common/quantities.ts";
+import { formatBytes, formatCount, formatSeconds, formatTime } from "../../common/quantities.ts";
 import type { ControlResult } from "../../protocol/control.ts";
 import { argument, callService, newCommand, wholeNumber, type CommandEntry } from "../command.ts";
 import { shortRoot } from "../text/workspace.ts";
 
 function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">): string {
-  const lines = entries.map(({ atMs, text }) => `${(atMs / 1000).toFixed(3).padStart(10)}  ${printable(text)}`);
-  const older = events - entries.length;
+  const lines = entries.map(({ atMs, text }) => `${formatTime(atMs).padStart(11)}  ${printable(text)}`);
   return [
     `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ${formatBytes(bytes)}.`,
-    ...(older > 0 && entries.length > 0 ? ["   seconds  (newest entries; --limit shows more)"] : []),
     ...lines,
   ].join("\n");
 }
@@ -27,7 +25,7 @@ export function logCommand(): CommandEntry {
     )
       .argument("<name>", "the workspace")
       .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits)")
-      .option("--limit <number>", "how many entries at most, 0 to 2000", wholeNumber(0, 2000), 200),
+      .option("--limit <number>", "how many lines at most, the newest; 0 to 2000", wholeNumber(0, 2000), 200),
     body: async (invocation, command) => {
       const { root, limit } = command.opts<{ root?: string; limit: number }>();
       const params = { workspace: argument(command, 0), limit, ...(root === undefined ? {} : { root }) };

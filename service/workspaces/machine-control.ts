@@ -165,6 +165,7 @@ export class MachineControl {
   /** Pauses the running machine and saves its state to `paths.saved`, durably; if that fails it runs on. */
   async save(running: RunningMachine, options: OperationOptions): Promise<void> {
     try {
+      running.releaseHeldKeys();
       await running.machine.pause();
       await running.stopRecording("suspend");
       await writeSavedState({

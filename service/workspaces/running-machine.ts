@@ -121,6 +121,11 @@ export class RunningMachine {
     this.#recorder?.notePower(action);
   }
 
+  /** Lifts what a viewer holds down: nobody could release it in a machine that goes on elsewhere. */
+  releaseHeldKeys(): void {
+    this.#recorder?.releaseHeld();
+  }
+
   /** Everything recorded so far is on disk when this returns. */
   async flushLog(): Promise<void> {
     await this.#recorder?.flush();

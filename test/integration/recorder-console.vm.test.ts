@@ -124,7 +124,7 @@ describe("recording the console of a running machine", () => {
     expect([...state.volatile]).toEqual([]);
 
     const lines: string[] = [];
-    for await (const line of describeLog(events)) lines.push(line);
+    for await (const { text } of describeLog(events)) lines.push(text);
     expect(lines.join("\n")).toContain("typed 'echo hi' Enter");
     const bytes = (await log.summary(generation)).bytes;
     expect(bytes).toBe(recorder.stats().bytes);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { InputEvent } from "../../protocol/input-log.ts";
+import { formatTime } from "../../common/quantities.ts";
 import { describeLog } from "../../recorder/describe.ts";
 import { keyForChar, keyForName } from "../../vm/rfb/keymap.ts";
 import { checkpoint, ONE_OF_EACH, randomEvents } from "./input-log-events.ts";
@@ -38,7 +39,7 @@ class Script {
 
 async function lines(events: readonly InputEvent[], showText = true): Promise<string[]> {
   const all: string[] = [];
-  for await (const line of describeLog(events, { showText })) all.push(line);
+  for await (const { atMs, text } of describeLog(events, { showText })) all.push(`${formatTime(atMs)}  ${text}`);
   return all;
 }
 
