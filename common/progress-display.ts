@@ -56,12 +56,14 @@ export class ProgressDisplay implements Progress {
   readonly #now: () => number;
   readonly #times = new PhaseTimes();
   #drawn = false;
-  #lastMs = -Infinity;
+  #lastMs: number;
   #lastPhase = "";
 
   constructor(terminal: Terminal, now: () => number = () => performance.now()) {
     this.#terminal = terminal;
     this.#now = now;
+    // What takes less than a second needs no lines of its own in a log.
+    this.#lastMs = terminal.isTTY === true ? -Infinity : now();
   }
 
   update(update: ProgressUpdate): void {

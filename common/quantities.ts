@@ -19,6 +19,12 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${SIZE_UNITS[unit] ?? "B"}`;
 }
 
+/** A size of memory or of a disk, which come in powers of two: 512 MiB, 3 GiB, 1.5 GiB. */
+export function formatCapacity(bytes: number): string {
+  const mib = bytes / 1_048_576;
+  return mib < 1024 ? `${Number(mib.toFixed(1))} MiB` : `${Number((mib / 1024).toFixed(2))} GiB`;
+}
+
 /** A length of time with the precision that matters at its size: 0.06 s, 4.2 s, 38 s, 2 min 05 s, 1 h 02 min. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 1) return `${seconds.toFixed(2)} s`;

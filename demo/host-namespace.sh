@@ -16,7 +16,7 @@ for name in $shared; do
   mkdir "$room/$name"
   mount --bind "$work/$name" "$room/$name"
 done
-mount --move "$room" "$work"
+mount --rbind "$room" "$work"
 mount -t tmpfs -o mode=1777 homeward-demo /dev/shm
 
 for name in $hidden; do

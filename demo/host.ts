@@ -35,10 +35,16 @@ export interface HostCallOptions {
 /** Where a host keeps its state and listens, below the run's folder. */
 export function hostPaths(work: string, name: string): { state: string; peerSocket: string; log: string } {
   const dir = join(work, name);
-  return { state: join(dir, "state"), peerSocket: join(dir, "peer.sock"), log: join(dir, "service.log") };
+  return { state: join(dir, "state"), peerSocket: join(dir, "peer.sock"), log: join(dir, "output.log") };
 }
 
-/** The service's folders for sockets, which it does not remove (docs/on-disk.md). */
+/** What a host's service wrote: its log, and what came out of it otherwise. */
+export function hostLogs(work: string, name: string): { service: string; output: string } {
+  const { state, log } = hostPaths(work, name);
+  return { service: join(state, "service.log"), output: log };
+}
+
+/** The service's folders for sockets; one that was killed leaves them behind (docs/on-disk.md). */
 function runFolders(stateDir: string): string[] {
   const name = `homeward-${createHash("sha256").update(stateDir).digest("hex").slice(0, 8)}`;
   return [join("/run/user", String(process.getuid?.() ?? 0), name), join("/tmp", name)];

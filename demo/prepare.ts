@@ -40,7 +40,7 @@ async function sealedDir(guest: Guest, signal: AbortSignal): Promise<string> {
 async function removeStale(current: string, guest: GuestName): Promise<void> {
   const folder = dirname(current);
   for (const name of await readdir(folder)) {
-    const writer = /\.new-(\d+)$/.exec(name)?.[1];
+    const writer = /\.new-(\d+)(?:\.partial)?$/.exec(name)?.[1];
     const isUnfinished = writer !== undefined && (await processStart(Number(writer))) === undefined;
     const isOutdated = writer === undefined && name.startsWith(`${guest}-`) && name !== basename(current);
     if (isUnfinished || isOutdated) await rm(join(folder, name), { recursive: true, force: true });

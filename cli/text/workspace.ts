@@ -1,5 +1,5 @@
 import { printable } from "../../common/progress-display.ts";
-import { formatBytes, formatCount } from "../../common/quantities.ts";
+import { formatBytes, formatCapacity, formatCount } from "../../common/quantities.ts";
 import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 
 /** First digits of a root, enough to tell generations apart by eye. */
@@ -31,7 +31,7 @@ function situation(workspace: WorkspaceStatus): string {
 export function workspaceText(workspace: WorkspaceStatus): string {
   const { name, base, log, migration, note, console: socket, memoryBytes, diskBytes } = workspace;
   const lines = [`${name}: ${situation(workspace)}`];
-  lines.push(`  ${formatBytes(memoryBytes)} of memory, a disk of ${formatBytes(diskBytes)}`);
+  lines.push(`  ${formatCapacity(memoryBytes)} of memory, a disk of ${formatCapacity(diskBytes)}`);
   if (base !== null) lines.push(`  generation ${shortRoot(base)}`);
   else if (workspace.owner === "here")
     lines.push(`  no generation yet; "homeward seal ${name}" makes one and starts recording`);

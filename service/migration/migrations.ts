@@ -39,7 +39,7 @@ export interface JobOptions {
 }
 
 /** Connections that other hosts may have open at a time. */
-const MAX_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 16;
 
 /** Every migration of this host, as source and as destination. */
 export class Migrations {

@@ -15,6 +15,7 @@ import { decodeMessage, encodeMessage, type Message, type MessageName } from "..
 import { drained } from "./drained.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { LINK_TIMES, SignsOfLife, type LinkTimes } from "./signs-of-life.ts";
+import { fromWireProgress } from "./wire-progress.ts";
 
 /** How long a link that is being closed may take to hand over its last bytes. */
 const CLOSE_MS = 10_000;
@@ -79,12 +80,8 @@ export class PeerLink {
    */
   static async open(stream: Duplex, options: LinkOptions): Promise<PeerLink> {
     const link = new PeerLink(stream, options.times ?? LINK_TIMES);
-    const onAbort = (): void => {
-      if (options.signal !== undefined) link.#fail(abortReason(options.signal));
-    };
-    options.signal?.addEventListener("abort", onAbort, { once: true });
+    const keepOn = options.signal === undefined ? null : link.endOn(options.signal);
     try {
-      if (options.signal?.aborted === true) throw abortReason(options.signal);
       await link.send("hello", { magic: WIRE_MAGIC, version: WIRE_VERSION, host: options.host });
       const hello = await link.expect("hello");
       link.peer = hello.host;
@@ -98,8 +95,13 @@ export class PeerLink {
       void link.abort(error);
       throw error;
     } finally {
-      options.signal?.removeEventListener("abort", onAbort);
+      keepOn?.();
     }
+  }
+
+  /** Whether what was sent already waits for the other side. */
+  get isFull(): boolean {
+    return this.#stream.writableNeedDrain;
   }
 
   /** Where progress messages of the other side go; they are never received as frames. */
@@ -245,7 +247,7 @@ export class PeerLink {
         this.#pongs.shift()?.();
         return;
       case "progress":
-        this.#onProgress?.(toProgress(decodeMessage("progress", frame.payload)));
+        this.#onProgress?.(fromWireProgress(decodeMessage("progress", frame.payload)));
         return;
       case "abort": {
         const { code, message, hint } = decodeMessage("abort", frame.payload);
@@ -270,8 +272,7 @@ export class PeerLink {
 
   #pingIdle(): void {
     // With bytes still waiting to go out there is no need for a ping, and no use in one.
-    if (!this.#closing && this.#stream.writable && !this.#stream.writableNeedDrain)
-      this.#write("ping", new Uint8Array(0));
+    if (!this.#closing && this.#stream.writable && !this.isFull) this.#write("ping", new Uint8Array(0));
   }
 
   #fail(thrown: unknown): void {
@@ -293,9 +294,4 @@ export class PeerLink {
 /** The error for a frame that is not due now. */
 export function unexpected(name: FrameName, wanted: string): HomewardError {
   return new HomewardError("PEER", `the other host sent ${name} where ${wanted} was due`);
-}
-
-function toProgress(message: Message<"progress">): ProgressUpdate {
-  const { phase, done, total, unit, note } = message;
-  return { phase, done, unit, ...(total === undefined ? {} : { total }), ...(note === undefined ? {} : { note }) };
 }

@@ -72,9 +72,12 @@ async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: Pee
     base: offer.base,
   });
   const signal = AbortSignal.any([link.signal, ctx.stopping]);
-  const progress = ctx.activity.watch(offer.workspace, new WireProgress(link));
+  const shown = new WireProgress(link);
+  const progress = ctx.activity.watch(offer.workspace, shown);
   try {
     const prepared = await new Arrival(ctx, { link, offer, base, journal, progress, signal }).run();
+    // The report counts every byte: nothing may come after it.
+    shown.stop();
     await link.send("prepared", prepared);
     if (offer.kind === "measurement") journal.finishMeasurement(await link.expect("report"), "measure");
     else await beTold(settlement, link, journal);
@@ -84,6 +87,7 @@ async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: Pee
     else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
     throw error;
   } finally {
+    shown.stop();
     ctx.activity.clear(offer.workspace);
   }
 }

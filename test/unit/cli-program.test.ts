@@ -20,14 +20,20 @@ interface Ran {
   readonly json: Record<string, unknown>[];
 }
 
-async function run(args: readonly string[], signal = new AbortController().signal): Promise<Ran> {
+interface Run {
+  readonly signal?: AbortSignal;
+  /** Whether stderr is a terminal. */
+  readonly isTTY?: boolean;
+}
+
+async function run(args: readonly string[], { signal, isTTY = false }: Run = {}): Promise<Ran> {
   let stdout = "";
   let stderr = "";
   const status = await runProgram(args, {
     stdout: (text) => (stdout += text),
-    stderr: { write: (text) => (stderr += text) },
+    stderr: { write: (text) => (stderr += text), isTTY },
     env: { HOMEWARD_STATE: service?.dir ?? "/nonexistent/state", PATH: "/nonexistent" },
-    signal,
+    signal: signal ?? new AbortController().signal,
   });
   const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
   return { status, stdout, stderr, json: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
@@ -144,7 +150,7 @@ describe("with a service", () => {
     const { json } = await run(["migrate", "work", "home", "--json"]);
     expect(json.map(({ type }) => type)).toEqual(["progress", "result"]);
     expect(json[0]).toMatchObject({ phase: "replay", done: 3, total: 10, unit: "steps" });
-    const text = await run(["migrate", "work", "home"]);
+    const text = await run(["migrate", "work", "home"], { isTTY: true });
     expect(text.stderr).toContain("replay: 3 of 10 steps");
     expect(text.stdout).toContain("Moved work from laptop to home");
   });
@@ -179,7 +185,7 @@ describe("with a service", () => {
         throw abortReason(signal);
       },
     });
-    const { status } = await run(["migrate", "work", "home"], user.signal);
+    const { status } = await run(["migrate", "work", "home"], { signal: user.signal });
     expect(status).toBe(EXIT_STATUS.CANCELLED);
     expect(steps).toEqual(["cancelled", "put in order"]);
   });

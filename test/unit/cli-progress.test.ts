@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ProgressDisplay } from "../../common/progress-display.ts";
 import { JsonLines } from "../../common/progress-json.ts";
-import { formatBytes, formatCount, formatSeconds, formatShare } from "../../common/quantities.ts";
+import { formatBytes, formatCapacity, formatCount, formatSeconds, formatShare } from "../../common/quantities.ts";
 import { formatTable } from "../../common/table.ts";
 import { TimeLeft } from "../../common/time-left.ts";
 
@@ -43,6 +43,10 @@ describe("quantities", () => {
     [3725, "1 h 02 min"],
   ])("%d seconds", (seconds, expected) => {
     expect(formatSeconds(seconds)).toBe(expected);
+  });
+
+  it("sizes of memory and disks", () => {
+    expect([134_217_728, 3_221_225_472, 1_610_612_736].map(formatCapacity)).toEqual(["128 MiB", "3 GiB", "1.5 GiB"]);
   });
 
   it("counts and shares", () => {
@@ -123,16 +127,26 @@ describe("ProgressDisplay", () => {
     expect(terminal.text.trim().split("\n").length).toBeLessThanOrEqual(20);
   });
 
+  it("elsewhere says nothing of what takes less than a second", () => {
+    const terminal = new FakeTerminal(false);
+    const display = new ProgressDisplay(terminal, terminal.now);
+    for (; terminal.nowMs < 1000; terminal.nowMs += 50) display.update({ phase: "copy", done: 1, unit: "steps" });
+    expect(terminal.text).toBe("");
+  });
+
   it("shows the time left, which needs no estimate where the total is a time", () => {
     const terminal = new FakeTerminal(false);
     const display = new ProgressDisplay(terminal, terminal.now);
+    terminal.nowMs = 1000;
     display.update({ phase: "session", done: 15_000, total: 75_000, unit: "ms" });
     expect(terminal.text).toBe("session: 15 s of 1 min 15 s, 1 min 00 s left\n");
   });
 
   it("keeps control characters off the terminal", () => {
     const terminal = new FakeTerminal(false);
-    new ProgressDisplay(terminal).update({ phase: "x\u001b[2J", done: 1, unit: "steps", note: "\u009b31m" });
+    const display = new ProgressDisplay(terminal, terminal.now);
+    terminal.nowMs = 1000;
+    display.update({ phase: "x\u001b[2J", done: 1, unit: "steps", note: "\u009b31m" });
     expect(terminal.text).toBe("x [2J: 1 steps,  31m\n");
   });
 });

@@ -14,7 +14,7 @@ describe("statusText", () => {
         "It knows home (/tmp/home.sock).",
         "",
         "work: running here",
-        "  537 MB of memory, a disk of 3.22 GB",
+        "  512 MiB of memory, a disk of 3 GiB",
         "  generation abababababab",
         "  recorded since then: 1\u202f019 events, 5.26 kB, recording",
         "  console: /run/user/1000/homeward-1/w/console.sock",

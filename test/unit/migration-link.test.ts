@@ -4,8 +4,9 @@ import { HomewardError } from "../../common/errors.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
 import { FRAMES, WIRE_MAGIC, frameHeader } from "../../protocol/wire.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
-import { residualLevel, transferRate } from "../../service/migration/link-rate.ts";
+import { LinkRate, residualLevel, transferRate } from "../../service/migration/link-rate.ts";
 import { PeerLink } from "../../service/migration/peer-link.ts";
+import { WireProgress } from "../../service/migration/wire-progress.ts";
 
 const open = new Set<Duplex>();
 afterEach(() => {
@@ -13,8 +14,17 @@ afterEach(() => {
   open.clear();
 });
 
-/** Two ends of a connection that counts what passes through it and hands it on in pieces of `pieceBytes`. */
-function wire(pieceBytes = Infinity): { ends: [Duplex, Duplex]; passed: () => number } {
+interface WireOptions {
+  /** Bytes are handed on in pieces of at most this. */
+  readonly pieceBytes?: number;
+  readonly bitsPerSecond?: number;
+}
+
+/** Two ends of a connection that counts what passes through it. */
+function wire({ pieceBytes = Infinity, bitsPerSecond = Infinity }: WireOptions = {}): {
+  ends: [Duplex, Duplex];
+  passed: () => number;
+} {
   const [left, leftFar] = duplexPair();
   const [right, rightFar] = duplexPair();
   let bytes = 0;
@@ -24,7 +34,9 @@ function wire(pieceBytes = Infinity): { ends: [Duplex, Duplex]; passed: () => nu
         bytes += chunk.length;
         for (let at = 0; at < chunk.length; at += pieceBytes)
           this.push(chunk.subarray(at, Math.min(chunk.length, at + pieceBytes)));
-        done();
+        const ms = (chunk.length * 8 * 1000) / bitsPerSecond;
+        if (ms === 0) done();
+        else setTimeout(done, ms);
       },
     });
   leftFar.pipe(cutter()).pipe(rightFar);
@@ -36,8 +48,8 @@ function wire(pieceBytes = Infinity): { ends: [Duplex, Duplex]; passed: () => nu
   return { ends: [left, right], passed: () => bytes };
 }
 
-async function links(pieceBytes?: number): Promise<{ a: PeerLink; b: PeerLink; passed: () => number }> {
-  const { ends, passed } = wire(pieceBytes);
+async function links(options?: WireOptions): Promise<{ a: PeerLink; b: PeerLink; passed: () => number }> {
+  const { ends, passed } = wire(options);
   const [a, b] = await Promise.all([
     PeerLink.open(ends[0], { host: "alpha" }),
     PeerLink.open(ends[1], { host: "beta" }),
@@ -74,14 +86,14 @@ async function errorOf(work: Promise<unknown>): Promise<HomewardError> {
 
 describe("a link", () => {
   it("learns the other host's name, whatever pieces the bytes come in", async () => {
-    for (const pieceBytes of [1, 3, 1000, undefined]) {
-      const { a, b } = await links(pieceBytes);
+    for (const pieceBytes of [1, 3, 1000, Infinity]) {
+      const { a, b } = await links({ pieceBytes });
       expect([a.peer, b.peer]).toEqual(["beta", "alpha"]);
     }
   });
 
   it("carries frames in order, byte by byte too", async () => {
-    const { a, b } = await links(1);
+    const { a, b } = await links({ pieceBytes: 1 });
     void a.send("release", { id: "6f0f9a0e-8f7e-4f0d-8f10-1c1c1c1c1c1c" });
     void a.sendBytes("index", Buffer.alloc(3000, 5));
     void a.sendBytes("needEnd");
@@ -124,6 +136,23 @@ describe("a link", () => {
     await a.sendBytes("needEnd");
     expect((await b.receive()).name).toBe("needEnd");
     expect(seen).toEqual([{ phase: "replay", done: 1, total: 9, unit: "steps" }]);
+  });
+
+  it("shows progress rarely, but every phase and the newest of it", async () => {
+    const { a, b } = await links();
+    const shown = new WireProgress(a);
+    const seen: ProgressUpdate[] = [];
+    b.onProgress = (update) => seen.push(update);
+    for (const phase of ["copy", "replay"]) {
+      for (let done = 0; done <= 50; done++) {
+        shown.update({ phase, done, total: 50, unit: "steps", note: "never sent" });
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    await expect.poll(() => seen.at(-1), { timeout: 3000 }).toEqual({ phase: "replay", done: 50, total: 50, unit: "steps" });
+    expect(seen.length).toBeLessThanOrEqual(4);
+    expect(seen[0]?.phase).toBe("copy");
+    shown.stop();
   });
 
   it("says what it expected", async () => {
@@ -262,6 +291,23 @@ describe("the link's rate", () => {
   it("is called too fast to tell when round trips differ by more than the transfer took", () => {
     expect(transferRate(15_000, 9, [2, 10, 3])).toBe(Infinity);
     expect(transferRate(15_000, 2.5, [2, 2, 2])).toBe(Infinity);
+  });
+  it("is found out from a transfer", async () => {
+    for (const [bitsPerSecond, level] of [
+      [1e6, 19],
+      [Infinity, 3],
+    ] as const) {
+      const { a, b } = await links({ bitsPerSecond });
+      const rate = new LinkRate(a);
+      const startedMs = performance.now();
+      await a.sendBytes("index", Buffer.alloc(20_000));
+      rate.note(20_000, startedMs);
+      await b.receive();
+      await expect.poll(() => rate.bitsPerSecond).not.toBeNull();
+      if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeGreaterThan(bitsPerSecond / 3);
+      if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeLessThan(bitsPerSecond * 3);
+      expect(residualLevel(rate.bitsPerSecond)).toBe(level);
+    }
   });
   it("decides how hard to compress", () => {
     expect([null, 1e6, 19e6, 20e6, 99e6, 100e6, Infinity].map(residualLevel)).toEqual([19, 19, 19, 9, 9, 3, 3]);
