@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import type { Progress } from "../common/progress.ts";
+import type { MigrationReport } from "../protocol/report.ts";
 import type { DemoContext } from "./context.ts";
 import type { Host } from "./host.ts";
 import { UNLIMITED } from "./link/speed.ts";
@@ -16,6 +17,8 @@ const STOP_AND_COPY_LEVEL = 3;
 export interface Alternatives {
   readonly stopAndCopyBytes: number;
   readonly overlayBytes: number;
+  /** The rehearsal that `overlayBytes` was counted in. */
+  readonly overlayReport: MigrationReport;
 }
 
 async function compressedBytes(path: string, progress: Progress, signal: AbortSignal): Promise<number> {
@@ -55,16 +58,16 @@ async function overlay(
   level: number,
   progress: Progress,
   { options, signal }: DemoContext,
-): Promise<number> {
+): Promise<Pick<Alternatives, "overlayBytes" | "overlayReport">> {
   await link.setSpeed(UNLIMITED);
   try {
     const before = await link.settledBytes();
-    await laptop.call(
+    const overlayReport = await laptop.call(
       "measure",
       { workspace: WORKSPACE, root, peer: home.name, mode: "overlay", level },
       { signal, progress },
     );
-    return (await link.settledBytes()) - before;
+    return { overlayBytes: (await link.settledBytes()) - before, overlayReport };
   } finally {
     await link.setSpeed(options.link);
   }
@@ -82,7 +85,7 @@ export async function measureAlternatives(
   progress: Progress,
   context: DemoContext,
 ): Promise<Alternatives> {
-  const overlayBytes = await overlay(hosts, root, level, progress, context);
+  const measured = await overlay(hosts, root, level, progress, context);
   const stopAndCopyBytes = await stopAndCopy(hosts.laptop, root, progress, context.signal);
-  return { stopAndCopyBytes, overlayBytes };
+  return { stopAndCopyBytes, ...measured };
 }

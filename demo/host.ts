@@ -57,7 +57,12 @@ export class Host {
   readonly #child: ChildProcess & { readonly pid: number };
   readonly #client: ControlClient;
 
-  private constructor(name: string, stateDir: string, child: ChildProcess & { readonly pid: number }, client: ControlClient) {
+  private constructor(
+    name: string,
+    stateDir: string,
+    child: ChildProcess & { readonly pid: number },
+    client: ControlClient,
+  ) {
     this.name = name;
     this.stateDir = stateDir;
     this.#child = child;
@@ -69,7 +74,11 @@ export class Host {
    * @param onStarted is given what ends it again, before anything else can fail
    * @throws ENVIRONMENT when this computer does not allow namespaces
    */
-  static async start(options: HostOptions, onStarted: (stop: () => Promise<void>) => void, signal: AbortSignal): Promise<Host> {
+  static async start(
+    options: HostOptions,
+    onStarted: (stop: () => Promise<void>) => void,
+    signal: AbortSignal,
+  ): Promise<Host> {
     throwIfAborted(signal);
     const { name, work } = options;
     const paths = hostPaths(work, name);

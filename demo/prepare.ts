@@ -84,7 +84,7 @@ async function exists(path: string): Promise<boolean> {
 export async function prepare(name: GuestName, context: DemoContext): Promise<SealedGuest> {
   const { phases, signal } = context;
   const usual = USUAL_SECONDS[name];
-  const guest = await phases.run("guest", usual.build, (progress) => buildGuest(name, { progress, signal }));
+  const guest = await phases.run("build the guest", usual.build, (progress) => buildGuest(name, { progress, signal }));
   const dir = await sealedDir(guest, signal);
   if (await exists(join(dir, "generation.json"))) return { dir, guest };
   await phases.run("boot and seal the guest", usual.seal, async (progress) => {

@@ -37,15 +37,19 @@ function overLink(bytes: number, bitsPerSecond: number | null): string {
   return bitsPerSecond === null ? "" : formatSeconds((bytes * 8) / bitsPerSecond);
 }
 
-/** The report as tables for people. */
-export function reportText(report: DemoReport, { took, link, pictureDifference, pictures, notes }: ReportSurroundings, bitsPerSecond: number | null): string {
-  const { phases, bytes, blocks, compare, checkpoints } = report;
-  const indent = "  ";
-  const dirty = blocks.ram_dirty + blocks.disk_dirty;
-  const copies = dirty - blocks.zero - blocks.generation - blocks.twin - blocks.shipped;
+type Align = "left" | "right";
+const NUMBERS: readonly Align[] = ["left", "right", "right", "right"];
+
+/** A heading and a table under it. */
+function section(heading: string, rows: readonly (readonly string[])[]): string[] {
+  return ["", heading, formatTable(rows, NUMBERS, "  ")];
+}
+
+function proof(report: DemoReport, { link, pictureDifference }: ReportSurroundings): string[] {
+  const { checkpoints } = report;
   const same =
     pictureDifference === 0 ? "the very same picture" : `${formatShare(pictureDifference, 1)} of the pixels differ`;
-  const sections = [
+  return [
     `The machine moved from laptop to home over a link of ${link}, and back.`,
     report.verified
       ? "Verified: memory, device state and every disk block of both hosts were byte for byte the same."
@@ -54,69 +58,80 @@ export function reportText(report: DemoReport, { took, link, pictureDifference, 
     "",
     `Recorded ${formatSeconds(report.recorded_s)} (${formatSeconds(report.think_s)} of it pauses), ` +
       `${formatCount(report.events)} events; replay matched ${checkpoints.matched} of ${checkpoints.total} checkpoints.`,
-    "",
-    "Seconds from the click to a usable desktop",
-    formatTable(
-      [
-        ...PHASES.map(([key, title]) => [title, formatSeconds(phases[key])]),
-        ["click to usable (phases overlap)", formatSeconds(phases.click_to_usable_s)],
-      ],
-      ["left", "right"],
-      indent,
+  ];
+}
+
+function phaseRows({ phases }: DemoReport): string[][] {
+  return [
+    ...PHASES.map(([key, title]) => [title, formatSeconds(phases[key])]),
+    ["click to usable (phases overlap)", formatSeconds(phases.click_to_usable_s)],
+  ];
+}
+
+function byteRows({ bytes }: DemoReport): string[][] {
+  return [
+    ...BYTES.map(([key, title]) => [title, formatBytes(bytes[key]), formatShare(bytes[key], bytes.total)]),
+    ["total, as counted by the link", formatBytes(bytes.total), ""],
+  ];
+}
+
+function blockRows({ blocks }: DemoReport): string[][] {
+  const dirty = blocks.ram_dirty + blocks.disk_dirty;
+  const rows: readonly (readonly [title: string, count: number])[] = [
+    ["zero", blocks.zero],
+    ["found in the old generation", blocks.generation],
+    ["made by replay", blocks.twin],
+    ["sent", blocks.shipped],
+    ["the same as one of those", dirty - blocks.zero - blocks.generation - blocks.twin - blocks.shipped],
+  ];
+  return rows.map(([title, count]) => [title, formatCount(count), formatShare(count, dirty)]);
+}
+
+function otherWayRows({ bytes, compare, back }: DemoReport, bitsPerSecond: number | null): string[][] {
+  const whole = compare.stop_and_copy_bytes;
+  const ways: readonly (readonly [title: string, bytes: number])[] = [
+    ["stop-and-copy, zstd", whole],
+    ["overlay, without replay", compare.overlay_bytes],
+    ["Homeward, with replay", bytes.total],
+    ["Homeward, the way back", back.bytes],
+  ];
+  return [
+    ["", "bytes", "share", "on this link"],
+    ...ways.map(([title, count]) => [
+      title,
+      formatBytes(count),
+      formatShare(count, whole),
+      overLink(count, bitsPerSecond),
+    ]),
+  ];
+}
+
+/** The report as tables for people. */
+export function reportText(
+  report: DemoReport,
+  surroundings: ReportSurroundings,
+  bitsPerSecond: number | null,
+): string {
+  const { blocks, bytes, compare } = report;
+  const { took, pictures, notes } = surroundings;
+  return [
+    ...proof(report, surroundings),
+    ...section("Seconds from the click to a usable desktop", phaseRows(report)),
+    ...section("Bytes on the link", byteRows(report)),
+    ...section(
+      `Changed blocks of 4 KiB: ${formatCount(blocks.ram_dirty)} of memory, ${formatCount(blocks.disk_dirty)} of disk`,
+      blockRows(report),
     ),
-    "",
-    "Bytes on the link",
-    formatTable(
-      [
-        ...BYTES.map(([key, title]) => [title, formatBytes(bytes[key]), formatShare(bytes[key], bytes.total)]),
-        ["total, as counted by the link", formatBytes(bytes.total), ""],
-      ],
-      ["left", "right", "right"],
-      indent,
-    ),
-    "",
-    `Changed blocks of 4 KiB: ${formatCount(blocks.ram_dirty)} of memory, ${formatCount(blocks.disk_dirty)} of disk`,
-    formatTable(
-      [
-        ["zero", formatCount(blocks.zero), formatShare(blocks.zero, dirty)],
-        ["found in the old generation", formatCount(blocks.generation), formatShare(blocks.generation, dirty)],
-        ["made by replay", formatCount(blocks.twin), formatShare(blocks.twin, dirty)],
-        ["sent", formatCount(blocks.shipped), formatShare(blocks.shipped, dirty)],
-        ["the same as one of those", formatCount(copies), formatShare(copies, dirty)],
-      ],
-      ["left", "right", "right"],
-      indent,
-    ),
-    "",
-    "The same state moved in other ways",
-    formatTable(
-      [
-        ["", "bytes", "share", "on this link"],
-        ["stop-and-copy, zstd", ...otherWay(compare.stop_and_copy_bytes, compare.stop_and_copy_bytes, bitsPerSecond)],
-        ["overlay, without replay", ...otherWay(compare.overlay_bytes, compare.stop_and_copy_bytes, bitsPerSecond)],
-        ["Homeward, with replay", ...otherWay(bytes.total, compare.stop_and_copy_bytes, bitsPerSecond)],
-        ["Homeward, the way back", ...otherWay(report.back.bytes, compare.stop_and_copy_bytes, bitsPerSecond)],
-      ],
-      ["left", "right", "right", "right"],
-      indent,
-    ),
+    ...section("The same state moved in other ways", otherWayRows(report, bitsPerSecond)),
     "",
     `Replay sent ${formatShare(bytes.total, compare.overlay_bytes)} of what the overlay sends.`,
-    "",
-    "Seconds of the demo itself",
-    formatTable(
+    ...section(
+      "Seconds of the demo itself",
       took.map(([title, seconds]) => [title, formatSeconds(seconds)]),
-      ["left", "right"],
-      indent,
     ),
     ...notes.map((note) => `Note: ${note}`),
     "",
     "Pictures",
-    ...pictures.map((path) => indent + path),
-  ];
-  return sections.join("\n");
-}
-
-function otherWay(bytes: number, whole: number, bitsPerSecond: number | null): string[] {
-  return [formatBytes(bytes), formatShare(bytes, whole), overLink(bytes, bitsPerSecond)];
+    ...pictures.map((path) => `  ${path}`),
+  ].join("\n");
 }

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DemoContext } from "./context.ts";
-import { measureAlternatives } from "./alternatives.ts";
-import { move } from "./move.ts";
+import { measureAlternatives, type Alternatives } from "./alternatives.ts";
+import { move, type Arrival } from "./move.ts";
 import { useMachine, wakeMachine } from "./person.ts";
 import { savePicture, sideBySide, visibleDifference, type Picture } from "./pictures.ts";
 import { prepare } from "./prepare.ts";
@@ -57,24 +57,49 @@ export async function runDemo(context: DemoContext): Promise<DemoOutcome> {
   const back = await move(home, laptop, lastLineSeconds, hosts, context);
   back.client.close();
 
-  const pictures = await savePictures(options.out, {
+  return conclude({ before, there, back, alternatives }, context);
+}
+
+/** What the phases brought to light. */
+interface Findings {
+  /** The laptop's screen when the lid was closed. */
+  readonly before: Picture;
+  readonly there: Arrival;
+  readonly back: Arrival;
+  readonly alternatives: Alternatives;
+}
+
+function facts({ move, verification }: Arrival): object {
+  return { ...move, verification };
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Writes pictures and report, both for people and for programs. */
+async function conclude({ before, there, back, alternatives }: Findings, context: DemoContext): Promise<DemoOutcome> {
+  const { options, phases } = context;
+  const { out } = options;
+  const pictures = await savePictures(out, {
     before,
     after: there.picture,
     "before-and-after": sideBySide(before, there.picture),
     back: back.picture,
   });
-  const result = demoReport({ there: there.move, back: back.move, ...alternatives, out: options.out });
+  const { overlayReport, ...otherBytes } = alternatives;
+  const report = demoReport({ there: there.move, back: back.move, ...otherBytes, out });
   const surroundings = {
     took: phases.took,
     link: options.linkText,
     pictureDifference: visibleDifference(before, there.picture),
     pictures,
-    notes: [...report.notes, ...back.move.report.notes],
+    notes: [...there.move.report.notes, ...back.move.report.notes],
   };
-  const text = reportText(result, surroundings, options.link.bitsPerSecond);
-  const details = { there: there.move, back: back.move, verification: there.verification, ...surroundings };
-  await writeFile(join(options.out, "report.json"), `${JSON.stringify(result, null, 2)}\n`);
-  await writeFile(join(options.out, "details.json"), `${JSON.stringify(details, null, 2)}\n`);
-  await writeFile(join(options.out, "report.txt"), `${text}\n`);
-  return { report: result, text };
+  const text = reportText(report, surroundings, options.link.bitsPerSecond);
+  const details = { there: facts(there), back: facts(back), overlay: overlayReport, ...surroundings };
+  await writeFile(join(out, "report.json"), json(report));
+  await writeFile(join(out, "details.json"), json(details));
+  await writeFile(join(out, "report.txt"), `${text}\n`);
+  return { report, text };
 }

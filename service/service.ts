@@ -53,6 +53,7 @@ export class Service {
   readonly #runDirs: RunDirs;
   readonly #stopping: AbortController;
   readonly #migrating = new Set<Promise<unknown>>();
+  #migrations: Migrations | null = null;
   #control: ControlServer | null = null;
   #listener: PeerListener | null = null;
   #ended: Promise<void> | null = null;
@@ -110,6 +111,7 @@ export class Service {
 
   async #open(ctx: ServiceContext, deps: WorkspaceDeps, { listen }: ServiceOptions): Promise<void> {
     const migrations = new Migrations(ctx);
+    this.#migrations = migrations;
     await migrations.recover();
     ctx.workspaces.tidy();
     if (listen !== null)
@@ -159,7 +161,7 @@ export class Service {
     this.#stopping.abort(new HomewardError("CANCELLED", "the service ends"));
     await this.#listener?.close();
     // A migration that is cut off before its release lets the machine run on; after it, it ends as it would have.
-    await Promise.race([Promise.allSettled(this.#migrating), delay(MIGRATIONS_END_MS)]);
+    await Promise.race([Promise.allSettled([...this.#migrating, this.#migrations?.idle()]), delay(MIGRATIONS_END_MS)]);
     await this.#workspaces.stop(machines);
   }
 

@@ -7,7 +7,8 @@ import { shortRoot } from "../text/workspace.ts";
 function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">): string {
   const lines = entries.map(({ atMs, text }) => `${formatTime(atMs).padStart(11)}  ${printable(text)}`);
   return [
-    `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ${formatBytes(bytes)}.`,
+    `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ` +
+      `${formatBytes(bytes)}.`,
     ...lines,
   ].join("\n");
 }

@@ -91,16 +91,23 @@ async function inBackground(args: readonly string[], { stateDir, signal, output 
   const child = await start(process.execPath, args, { detached: true, stdio: ["ignore", log.fd, log.fd] });
   await log.close();
   await answering(controlSocket(stateDir), child, signal);
-  output.result({ pid: child.pid, state: stateDir }, ({ pid }) => `Service running (process ${pid}); "homeward shutdown" ends it.`);
+  output.result(
+    { pid: child.pid, state: stateDir },
+    ({ pid }) => `Service running (process ${pid}); "homeward shutdown" ends it.`,
+  );
 }
 
 export function serveCommand(): CommandEntry {
   return {
-    command: newCommand("serve", "Runs this computer's service, which owns workspaces, machines and links to other hosts.", [
-      ["homeward serve", "in the foreground"],
-      ["homeward serve --detach", "in the background"],
-      ["homeward serve --name laptop --listen ~/hw/laptop.sock --peer home=~/hw/home.sock", ""],
-    ])
+    command: newCommand(
+      "serve",
+      "Runs this computer's service, which owns workspaces, machines and links to other hosts.",
+      [
+        ["homeward serve", "in the foreground"],
+        ["homeward serve --detach", "in the background"],
+        ["homeward serve --name laptop --listen ~/hw/laptop.sock --peer home=~/hw/home.sock", ""],
+      ],
+    )
       .option("--name <host>", "what this host is called", hostName, defaultHostName())
       .option("--listen <socket>", "unix socket on which other hosts reach this one")
       .option("--peer <name=socket>", "another host and its socket; may be repeated", collectPeer, [])

@@ -23,9 +23,13 @@ export class Turns {
     this.#onEnd = onEnd;
   }
 
-  /** What is under way; null when nothing is. */
+  /** What somebody asked for and is under way; null when nothing is. Housekeeping keeps nobody waiting and is not told. */
   get doing(): string | null {
-    return this.#current?.doing ?? null;
+    return this.#current === null || this.#current.housekeeping ? null : this.#current.doing;
+  }
+
+  get taken(): boolean {
+    return this.#current !== null;
   }
 
   /** Resolves when the operation that is under way now, if any, is over. */

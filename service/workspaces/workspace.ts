@@ -167,7 +167,7 @@ export class Workspace {
 
   /** QEMU has ended by itself, maybe. An operation that is under way finds out for itself; the rest is done after it. */
   #settleGone(): void {
-    if (this.running === null || this.running.ended === null || this.doing !== null) return;
+    if (this.running === null || this.running.ended === null || this.#turns.taken) return;
     void this.#turns
       .keepHouse("turning off", async () => {
         const why = this.running?.ended ?? null;
@@ -265,6 +265,11 @@ export class Workspace {
     return this.#turns.ask("delete", async () => {
       if (!["off", "suspended", "away"].includes(this.row.state))
         throw new HomewardError("CONFLICT", `${this.name} is ${this.row.state}`, { hint: "Turn it off first." });
+      // The record of a move that was prepared or released is all that keeps it from having two owners, or none.
+      if (this.#deps.store.migrations.unfinished().some(({ workspace }) => workspace === this.name))
+        throw new HomewardError("CONFLICT", `${this.name} is in a migration that has not ended`, {
+          hint: "It ends by itself once both hosts' services reach each other.",
+        });
       await this.#control.closeLog();
       this.#deps.store.workspaces.delete(this.name);
       await rm(this.#control.paths.dir, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { delay } from "../../common/abort.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 import type { FrameName } from "../../protocol/wire.ts";
 import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
@@ -136,24 +137,35 @@ describe("a source that is killed", () => {
 });
 
 describe("a user who changes their mind", () => {
-  for (const when of ["suspend", "replay", "resolve"])
-    it(`during ${when} has the workspace back at once`, async () => {
+  for (const [from, frame, laterMs] of [
+    ["answerer", "accept", 0],
+    // While the twin replays, which takes two seconds, and the source only waits.
+    ["caller", "manifest", 800],
+    ["answerer", "need", 0],
+    ["answerer", "prepared", 0],
+  ] as const)
+    it(`${String(laterMs)} ms after ${frame} has the workspace back at once`, async () => {
       const stop = new AbortController();
-      let stoppedMs = 0;
-      const migration = hosts.near.call(
-        "migrate",
-        { workspace: WORKSPACE, peer: "far", mode: "replay" },
-        {
-          signal: stop.signal,
-          onProgress: ({ phase }) => {
-            if (phase !== when || stop.signal.aborted) return;
+      let stoppedMs = Infinity;
+      hosts.relay.trap = {
+        from,
+        frame,
+        then: async () => {
+          const stopNow = (): void => {
             stoppedMs = performance.now();
             stop.abort();
-          },
+          };
+          if (laterMs > 0) setTimeout(stopNow, laterMs);
+          else {
+            stopNow();
+            // The cancellation overtakes the frame.
+            await delay(200);
+          }
+          return "pass";
         },
-      );
-      expect(await failure(migration)).toMatchObject({ code: "CANCELLED" });
-      expect(performance.now() - stoppedMs).toBeLessThan(5000);
+      };
+      expect(await failure(migrate("replay", stop.signal))).toMatchObject({ code: "CANCELLED" });
+      expect(performance.now() - stoppedMs).toBeLessThan(3000);
       expect(await hosts.near.workspace()).toMatchObject({ owner: "here", state: "running" });
       await expectUnharmed();
     });

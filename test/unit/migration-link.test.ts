@@ -1,61 +1,14 @@
-import { Duplex, Transform, duplexPair } from "node:stream";
+import { duplexPair, type Duplex } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
 import { HomewardError } from "../../common/errors.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
 import { FRAMES, WIRE_MAGIC, frameHeader } from "../../protocol/wire.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
-import { LinkRate, residualLevel, transferRate } from "../../service/migration/link-rate.ts";
 import { PeerLink } from "../../service/migration/peer-link.ts";
 import { WireProgress } from "../../service/migration/wire-progress.ts";
+import { closeAll, links, open, wire } from "./migration-wire.ts";
 
-const open = new Set<Duplex>();
-afterEach(() => {
-  for (const stream of open) stream.destroy();
-  open.clear();
-});
-
-interface WireOptions {
-  /** Bytes are handed on in pieces of at most this. */
-  readonly pieceBytes?: number;
-  readonly bitsPerSecond?: number;
-}
-
-/** Two ends of a connection that counts what passes through it. */
-function wire({ pieceBytes = Infinity, bitsPerSecond = Infinity }: WireOptions = {}): {
-  ends: [Duplex, Duplex];
-  passed: () => number;
-} {
-  const [left, leftFar] = duplexPair();
-  const [right, rightFar] = duplexPair();
-  let bytes = 0;
-  const cutter = (): Transform =>
-    new Transform({
-      transform(chunk: Buffer, _encoding, done) {
-        bytes += chunk.length;
-        for (let at = 0; at < chunk.length; at += pieceBytes)
-          this.push(chunk.subarray(at, Math.min(chunk.length, at + pieceBytes)));
-        const ms = (chunk.length * 8 * 1000) / bitsPerSecond;
-        if (ms === 0) done();
-        else setTimeout(done, ms);
-      },
-    });
-  leftFar.pipe(cutter()).pipe(rightFar);
-  rightFar.pipe(cutter()).pipe(leftFar);
-  for (const stream of [left, right, leftFar, rightFar]) {
-    stream.on("error", () => undefined);
-    open.add(stream);
-  }
-  return { ends: [left, right], passed: () => bytes };
-}
-
-async function links(options?: WireOptions): Promise<{ a: PeerLink; b: PeerLink; passed: () => number }> {
-  const { ends, passed } = wire(options);
-  const [a, b] = await Promise.all([
-    PeerLink.open(ends[0], { host: "alpha" }),
-    PeerLink.open(ends[1], { host: "beta" }),
-  ]);
-  return { a, b, passed };
-}
+afterEach(closeAll);
 
 /** One end of a link, and a raw stream at the other that says what the test wants. */
 function halfLink(times?: { idleMs: number; deadMs: number }): { link: Promise<PeerLink>; raw: Duplex } {
@@ -281,35 +234,5 @@ describe("signs of life", () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(opened.signal.aborted).toBe(false);
     expect((await opened.receive()).payload.length).toBe(1024 * 1024);
-  });
-});
-
-describe("the link's rate", () => {
-  it("leaves the round trip out", () => {
-    expect(transferRate(125_000, 1050, [50, 52, 60])).toBeCloseTo(1e6);
-  });
-  it("is called too fast to tell when round trips differ by more than the transfer took", () => {
-    expect(transferRate(15_000, 9, [2, 10, 3])).toBe(Infinity);
-    expect(transferRate(15_000, 2.5, [2, 2, 2])).toBe(Infinity);
-  });
-  it("is found out from a transfer", async () => {
-    for (const [bitsPerSecond, level] of [
-      [1e6, 19],
-      [Infinity, 3],
-    ] as const) {
-      const { a, b } = await links({ bitsPerSecond });
-      const rate = new LinkRate(a);
-      const startedMs = performance.now();
-      await a.sendBytes("index", Buffer.alloc(20_000));
-      rate.note(20_000, startedMs);
-      await b.receive();
-      await expect.poll(() => rate.bitsPerSecond).not.toBeNull();
-      if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeGreaterThan(bitsPerSecond / 3);
-      if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeLessThan(bitsPerSecond * 3);
-      expect(residualLevel(rate.bitsPerSecond)).toBe(level);
-    }
-  });
-  it("decides how hard to compress", () => {
-    expect([null, 1e6, 19e6, 20e6, 99e6, 100e6, Infinity].map(residualLevel)).toEqual([19, 19, 19, 9, 9, 3, 3]);
   });
 });

@@ -43,7 +43,8 @@ describe("turns of a workspace", () => {
     expect(house.begun()).toBe(false);
     first.end();
     await ticks();
-    expect(turns.doing).toBe("tidy");
+    expect(turns.doing).toBeNull();
+    expect(turns.taken).toBe(true);
     all.push(turns.ask("start", third.work));
     await ticks();
     expect(third.begun()).toBe(false);
