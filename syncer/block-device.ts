@@ -7,7 +7,10 @@ export { BLOCK_BYTES, type BlockRange };
 /** A device made of 4 KiB blocks: guest RAM in a file, or a disk read through its image format. */
 export interface BlockDevice {
   readonly blocks: number;
-  /** File descriptor of a raw file with block n at byte n * 4096, if there is one: hash workers then read it themselves. */
+  /**
+   * File descriptor of a raw file with block n at byte n * 4096, if there is one: hash workers then read it themselves,
+   * and write it if the device is writable.
+   */
   readonly fd?: number;
   /** `count` blocks in a buffer that belongs to the caller. Several reads may be under way at once. */
   read(block: number, count: number): Promise<Buffer>;

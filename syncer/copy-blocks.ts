@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../common/abort.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
+import type { HashPool } from "./hash-pool.ts";
 import { readBlocks, writeBlocks, type BlockOf } from "./places.ts";
 
 export interface BlockCopy {
@@ -16,6 +17,7 @@ const COPIES_AT_ONCE = 1024;
  */
 export async function copyBlocks(
   copies: Iterable<BlockCopy>,
+  pool: HashPool,
   onProgress: (done: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -23,10 +25,14 @@ export async function copyBlocks(
   let done = 0;
   const flush = async (): Promise<void> => {
     throwIfAborted(signal);
-    const content = await readBlocks(batch.map(({ from }) => from));
+    const content = await readBlocks(
+      batch.map(({ from }) => from),
+      pool,
+    );
     await writeBlocks(
       batch.map(({ to }) => to),
       content,
+      pool,
     );
     done += batch.length;
     onProgress(done);

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
-import { readSync } from "node:fs";
-import { BLOCK_BYTES, HASH_BYTES } from "../protocol/residual/limits.ts";
+import { readSync, writeSync } from "node:fs";
+import { BLOCK_BYTES, HASH_BYTES, PART_BYTES, PART_HASH_BYTES, type BlockRange } from "../protocol/residual/limits.ts";
 import type { Piece } from "./pieces.ts";
 
-/** The work of a hash worker, as functions of its input alone. */
+/** The work of a hash worker: what it hashes, compares, reads or writes is all in the job. */
 
 /** 64 KiB: the unit of the Merkle tree. */
 export const LEAF_BYTES = 64 * 1024;
@@ -13,31 +13,63 @@ export const LEAF_HASH_BYTES = 32;
 export type HashJob =
   | { readonly kind: "differing"; readonly left: Piece; readonly right: Piece }
   | { readonly kind: "blocks"; readonly piece: Piece }
-  | { readonly kind: "leaves"; readonly piece: Piece };
+  | { readonly kind: "parts"; readonly piece: Piece }
+  | { readonly kind: "leaves"; readonly piece: Piece }
+  | { readonly kind: "read"; readonly fd: number; readonly runs: readonly BlockRange[] }
+  | { readonly kind: "write"; readonly fd: number; readonly runs: readonly BlockRange[]; readonly data: Uint8Array };
 
 export type HashRequest = HashJob & { readonly id: number };
 export type HashReply =
   | { readonly id: number; readonly result: Uint8Array }
   | { readonly id: number; readonly error: { readonly message: string; readonly code: string | undefined } };
 
+/** The data that travels with a job. */
+export function dataOf(job: HashJob): Uint8Array[] {
+  if (job.kind === "read") return [];
+  if (job.kind === "write") return [job.data];
+  const pieces = job.kind === "differing" ? [job.left, job.right] : [job.piece];
+  return pieces.flatMap((piece) => (piece.kind === "data" ? [piece.data] : []));
+}
+
 const ZEROES = Buffer.alloc(LEAF_BYTES);
 /** SHA-256 of a leaf of zeroes, the most common leaf there is. */
 export const ZERO_LEAF = hash("sha256", ZEROES, "buffer");
 
-function load(piece: Piece, scratch: Buffer): Buffer {
-  if (piece.kind === "data") return Buffer.from(piece.data.buffer, piece.data.byteOffset, piece.data.byteLength);
+/** Calls `transfer` until every byte of the runs was read or written, in order. @returns how many bytes that were */
+function transferRuns(
+  runs: readonly BlockRange[],
+  transfer: (at: number, length: number, position: number) => number,
+): number {
   let at = 0;
-  for (const run of piece.runs) {
+  for (const run of runs) {
     const end = at + run.count * BLOCK_BYTES;
     let position = run.block * BLOCK_BYTES;
     while (at < end) {
-      const got = readSync(piece.fd, scratch, at, end - at, position);
-      if (got === 0) throw new Error("a file became shorter while it was read");
-      at += got;
-      position += got;
+      const done = transfer(at, end - at, position);
+      if (done === 0) throw new Error("a file became shorter while it was read");
+      at += done;
+      position += done;
     }
   }
-  return scratch.subarray(0, at);
+  return at;
+}
+
+function readRuns(fd: number, runs: readonly BlockRange[], into: Buffer): Buffer {
+  const length = transferRuns(runs, (at, bytes, position) => readSync(fd, into, at, bytes, position));
+  return into.subarray(0, length);
+}
+
+function writeRuns(fd: number, runs: readonly BlockRange[], data: Uint8Array): void {
+  transferRuns(runs, (at, bytes, position) => writeSync(fd, data, at, bytes, position));
+}
+
+function bytesOf(runs: readonly BlockRange[]): number {
+  return runs.reduce((sum, run) => sum + run.count, 0) * BLOCK_BYTES;
+}
+
+function load(piece: Piece, scratch: Buffer): Buffer {
+  if (piece.kind === "data") return Buffer.from(piece.data.buffer, piece.data.byteOffset, piece.data.byteLength);
+  return readRuns(piece.fd, piece.runs, scratch);
 }
 
 /** One bit a block, lowest first: set where the two pieces differ. */
@@ -69,6 +101,14 @@ function blockHashes(data: Buffer): Uint8Array {
   return hashes;
 }
 
+/** The first 2 bytes of the SHA-1 of each 512 bytes. */
+function partHashes(data: Buffer): Uint8Array {
+  const hashes = Buffer.alloc((data.length / PART_BYTES) * PART_HASH_BYTES);
+  for (let at = 0, to = 0; at < data.length; at += PART_BYTES, to += PART_HASH_BYTES)
+    hashes.write(hash("sha1", data.subarray(at, at + PART_BYTES), "binary"), to, PART_HASH_BYTES, "binary");
+  return hashes;
+}
+
 /** SHA-256 of each 64 KiB leaf; the last one may be shorter. */
 function leafHashes(data: Buffer): Uint8Array {
   const hashes = new Uint8Array(Math.ceil(data.length / LEAF_BYTES) * LEAF_HASH_BYTES);
@@ -87,15 +127,21 @@ export class HashScratch {
 
   #grown(buffer: Buffer, piece: Piece): Buffer {
     if (piece.kind === "data") return buffer;
-    const bytes = piece.runs.reduce((sum, run) => sum + run.count, 0) * BLOCK_BYTES;
+    const bytes = bytesOf(piece.runs);
     return buffer.length >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes);
   }
 
   run(job: HashJob): Uint8Array {
+    if (job.kind === "read") return readRuns(job.fd, job.runs, Buffer.allocUnsafeSlow(bytesOf(job.runs)));
+    if (job.kind === "write") {
+      writeRuns(job.fd, job.runs, job.data);
+      return new Uint8Array(0);
+    }
     const first = job.kind === "differing" ? job.left : job.piece;
     this.#left = this.#grown(this.#left, first);
     const data = load(first, this.#left);
     if (job.kind === "blocks") return blockHashes(data);
+    if (job.kind === "parts") return partHashes(data);
     if (job.kind === "leaves") return leafHashes(data);
     this.#right = this.#grown(this.#right, job.right);
     return differing(data, load(job.right, this.#right));

@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { HomewardError } from "../common/errors.ts";
-import type { HashJob, HashReply, HashRequest } from "./hash-jobs.ts";
+import type { BlockRange } from "../protocol/residual/limits.ts";
+import { dataOf, type HashJob, type HashReply, type HashRequest } from "./hash-jobs.ts";
 import type { Piece } from "./pieces.ts";
 
 interface Job {
@@ -19,15 +20,26 @@ const MAX_THREADS = 4;
 /** A second job waits in the worker, so that it never idles while a reply is on its way. */
 const JOBS_PER_THREAD = 2;
 
-/** Bytes that may be moved to the worker instead of copied: a buffer that owns all of its memory. */
-function transferable(piece: Piece): ArrayBuffer[] {
-  if (piece.kind === "file") return [];
-  const { buffer, byteLength } = piece.data;
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+/** Memory that may be moved to the worker instead of copied: that of data which owns all of it. */
+function transferable(job: HashJob): ArrayBuffer[] {
+  return dataOf(job).flatMap(({ buffer, byteLength }) =>
+    buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [],
+  );
+}
+
+/** Runs without what else the caller keeps with them: a message to a worker carries nothing else. */
+function bare(runs: readonly BlockRange[]): BlockRange[] {
+  return runs.map(({ block, count }) => ({ block, count }));
+}
+
+/** A worker's failure as an error that says what a user can make of it. */
+function failure(error: { readonly message: string; readonly code: string | undefined }): HomewardError {
+  const code = error.code === "ENOSPC" || error.code === "EDQUOT" ? "NO_ROOM" : "DAMAGED";
+  return new HomewardError(code, `cannot read or write blocks: ${error.message}`, { data: error });
 }
 
 /**
- * Worker threads that compare and hash blocks, so that the event loop never waits for it. A piece given as data belongs
+ * Worker threads that read, compare, hash and write blocks, so that the event loop never waits for it. A piece given as data belongs
  * to the pool from then on (its memory moves to the worker).
  */
 export class HashPool {
@@ -57,9 +69,25 @@ export class HashPool {
     return this.#submit({ kind: "blocks", piece });
   }
 
+  /** 2 bytes of SHA-1 for each 512 bytes of the piece. */
+  hashParts(piece: Piece): Promise<Uint8Array> {
+    return this.#submit({ kind: "parts", piece });
+  }
+
   /** 32 bytes of SHA-256 for each 64 KiB of the piece; the last leaf may be short. */
   hashLeaves(piece: Piece): Promise<Uint8Array> {
     return this.#submit({ kind: "leaves", piece });
+  }
+
+  /** The blocks of an open file, run after run: far cheaper than a call for each run where the runs are short. */
+  async read(fd: number, runs: readonly BlockRange[]): Promise<Buffer> {
+    const data = await this.#submit({ kind: "read", fd, runs: bare(runs) });
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  /** Writes blocks of an open file, run after run. `data` belongs to the pool from then on. */
+  async write(fd: number, runs: readonly BlockRange[], data: Uint8Array): Promise<void> {
+    await this.#submit({ kind: "write", fd, runs: bare(runs), data });
   }
 
   /** Ends the threads; work not yet done is rejected with CANCELLED. */
@@ -101,12 +129,7 @@ export class HashPool {
       const job = this.#queue.shift();
       if (job === undefined) return;
       free.running.set(job.request.id, job);
-      const { request } = job;
-      const moved =
-        request.kind === "differing"
-          ? [...transferable(request.left), ...transferable(request.right)]
-          : transferable(request.piece);
-      free.worker.postMessage(request, moved);
+      free.worker.postMessage(job.request, transferable(job.request));
     }
   }
 
@@ -114,7 +137,7 @@ export class HashPool {
     const job = thread.running.get(reply.id);
     thread.running.delete(reply.id);
     if ("result" in reply) job?.resolve(reply.result);
-    else job?.reject(new HomewardError("DAMAGED", `cannot read blocks: ${reply.error.message}`, { data: reply.error }));
+    else job?.reject(failure(reply.error));
     this.#dispatch();
   }
 

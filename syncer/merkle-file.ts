@@ -10,22 +10,31 @@ import { LEAF_BLOCKS, LEAF_HASH_BYTES, ZERO_LEAF } from "./hash-jobs.ts";
 const MAGIC = Buffer.from("HWMT");
 const VERSION = 1;
 
+/** Leaves whose bits fill a byte. */
+const OCTET = 8 * LEAF_HASH_BYTES;
+const ZERO_LEAVES = Buffer.alloc(OCTET, ZERO_LEAF);
+
+function isZeroLeaf(leaves: Buffer, at: number): boolean {
+  return leaves.compare(ZERO_LEAF, 0, LEAF_HASH_BYTES, at, at + LEAF_HASH_BYTES) === 0;
+}
+
 export function encodeLeaves(leaves: Buffer, blocks: number, root: string): Buffer {
   const count = leaves.length / LEAF_HASH_BYTES;
+  const header = new ByteWriter().bytes(MAGIC).u8(VERSION).u64(BigInt(blocks)).bytes(Buffer.from(root, "hex")).finish();
   const present = new Uint8Array(Math.ceil(count / 8));
-  const writer = new ByteWriter(leaves.length + present.length + 64);
-  writer.bytes(MAGIC).u8(VERSION).u64(BigInt(blocks)).bytes(Buffer.from(root, "hex"));
-  for (let i = 0; i < count; i++) {
-    const at = i * LEAF_HASH_BYTES;
-    if (leaves.compare(ZERO_LEAF, 0, LEAF_HASH_BYTES, at, at + LEAF_HASH_BYTES) !== 0)
-      present[i >>> 3] = (present[i >>> 3] ?? 0) | (1 << (i & 7));
+  const hashes = Buffer.allocUnsafeSlow(leaves.length);
+  let end = 0;
+  for (let octet = 0; octet < present.length; octet++) {
+    const from = octet * OCTET;
+    // Eight at once: most of a disk was never written.
+    if (from + OCTET <= leaves.length && leaves.compare(ZERO_LEAVES, 0, OCTET, from, from + OCTET) === 0) continue;
+    for (let at = from, bit = 1; at < Math.min(leaves.length, from + OCTET); at += LEAF_HASH_BYTES, bit <<= 1) {
+      if (isZeroLeaf(leaves, at)) continue;
+      present[octet] = (present[octet] ?? 0) | bit;
+      end += leaves.copy(hashes, end, at, at + LEAF_HASH_BYTES);
+    }
   }
-  writer.bytes(present);
-  for (let i = 0; i < count; i++) {
-    if (((present[i >>> 3] ?? 0) & (1 << (i & 7))) !== 0)
-      writer.bytes(leaves.subarray(i * LEAF_HASH_BYTES, (i + 1) * LEAF_HASH_BYTES));
-  }
-  return writer.finish();
+  return Buffer.concat([header, present, hashes.subarray(0, end)]);
 }
 
 /** @throws DAMAGED */
@@ -39,10 +48,15 @@ export function decodeLeaves(data: Uint8Array): { leaves: Buffer; blocks: number
   const root = reader.bytes(32).toString("hex");
   const count = Math.ceil(blocks / LEAF_BLOCKS);
   const present = reader.bytes(Math.ceil(count / 8));
-  const leaves = Buffer.allocUnsafeSlow(count * LEAF_HASH_BYTES);
-  for (let i = 0; i < count; i++) {
-    const known = ((present[i >>> 3] ?? 0) & (1 << (i & 7))) !== 0;
-    leaves.set(known ? reader.bytes(LEAF_HASH_BYTES) : ZERO_LEAF, i * LEAF_HASH_BYTES);
+  const leaves = Buffer.allocUnsafeSlow(count * LEAF_HASH_BYTES).fill(ZERO_LEAF);
+  for (const [octet, bits] of present.entries()) {
+    if (bits === 0) continue;
+    for (let bit = 0; bit < 8; bit++) {
+      if ((bits & (1 << bit)) === 0) continue;
+      const leaf = octet * 8 + bit;
+      if (leaf >= count) throw new HomewardError("DAMAGED", "hash tree file names leaves beyond its end");
+      leaves.set(reader.bytes(LEAF_HASH_BYTES), leaf * LEAF_HASH_BYTES);
+    }
   }
   reader.end();
   return { leaves, blocks, root };

@@ -7,7 +7,7 @@ export type Piece =
   | { readonly kind: "file"; readonly fd: number; readonly runs: readonly BlockRange[] };
 
 /** Blocks that one piece holds at most (2 MiB): long enough to hide a message's cost, short enough to spread the work. */
-export const PIECE_BLOCKS = 512;
+export const PIECE_BLOCKS = 256;
 
 /** Cuts runs into groups of at most `maxBlocks` blocks, in order; runs are cut at multiples of `align` blocks. */
 export async function* groupRuns(

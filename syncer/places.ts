@@ -1,5 +1,6 @@
 import { BLOCK_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
+import type { HashPool } from "./hash-pool.ts";
 
 /** A pair of things, one for each device. */
 export interface PerDevice<T> {
@@ -45,9 +46,12 @@ async function forEachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<
   const lane = async (): Promise<void> => {
     for (const item of queue) await work(item);
   };
-  // Every lane is waited for, so that nothing touches the devices after this has failed.
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(CALLS_AT_ONCE, items.length) }, lane));
-  for (const result of lanes) if (result.status === "rejected") throw result.reason;
+  await allDone(Array.from({ length: Math.min(CALLS_AT_ONCE, items.length) }, lane));
+}
+
+/** Waits for all of them, also when one fails, so that nothing touches the devices afterwards. */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
 }
 
 /** What was at the places, as blocks of the devices. */
@@ -55,18 +59,53 @@ export function blocksAt<D>(devices: PerDevice<D>, places: readonly Place[]): Bl
   return places.map(({ device, block }) => ({ on: devices[device], block }));
 }
 
-/** The contents of the blocks, one after the other. */
-export async function readBlocks(blocks: readonly BlockOf<BlockDevice>[]): Promise<Buffer> {
+/** Runs on files, which a worker reads or writes in one go, by file; and all others. */
+function byFile<D extends BlockDevice>(runs: readonly Run<D>[]): { files: Map<number, Run<D>[]>; others: Run<D>[] } {
+  const files = new Map<number, Run<D>[]>();
+  const others: Run<D>[] = [];
+  for (const run of runs) {
+    const { fd } = run.on;
+    if (fd === undefined) others.push(run);
+    else {
+      const known = files.get(fd);
+      if (known === undefined) files.set(fd, [run]);
+      else known.push(run);
+    }
+  }
+  return { files, others };
+}
+
+/** The contents of the blocks, one after the other, in a buffer that belongs to the caller. */
+export async function readBlocks(blocks: readonly BlockOf<BlockDevice>[], pool: HashPool): Promise<Buffer> {
+  const { files, others } = byFile(neighbours(blocks));
+  const [file] = files;
+  if (file !== undefined && files.size === 1 && others.length === 0) return pool.read(file[0], file[1]);
   const content = Buffer.allocUnsafeSlow(blocks.length * BLOCK_BYTES);
-  await forEachAtOnce(neighbours(blocks), async ({ on, block, count, at }) => {
+  const fromFiles = [...files].map(async ([fd, runs]) => {
+    const data = await pool.read(fd, runs);
+    let from = 0;
+    for (const { count, at } of runs) {
+      data.copy(content, at * BLOCK_BYTES, from, from + count * BLOCK_BYTES);
+      from += count * BLOCK_BYTES;
+    }
+  });
+  const fromOthers = forEachAtOnce(others, async ({ on, block, count, at }) => {
     (await on.read(block, count)).copy(content, at * BLOCK_BYTES);
   });
+  await allDone([...fromFiles, fromOthers]);
   return content;
 }
 
 /** Writes `content` over the blocks, one 4 KiB after the other. */
-export async function writeBlocks(blocks: readonly BlockOf<WritableBlockDevice>[], content: Buffer): Promise<void> {
-  await forEachAtOnce(neighbours(blocks), async ({ on, block, count, at }) => {
-    await on.write(block, content.subarray(at * BLOCK_BYTES, (at + count) * BLOCK_BYTES));
-  });
+export async function writeBlocks(
+  blocks: readonly BlockOf<WritableBlockDevice>[],
+  content: Buffer,
+  pool: HashPool,
+): Promise<void> {
+  const part = ({ count, at }: { count: number; at: number }): Buffer =>
+    content.subarray(at * BLOCK_BYTES, (at + count) * BLOCK_BYTES);
+  const { files, others } = byFile(neighbours(blocks));
+  const toFiles = [...files].map(([fd, runs]) => pool.write(fd, runs, Buffer.concat(runs.map(part))));
+  const toOthers = forEachAtOnce(others, (run) => run.on.write(run.block, part(run)));
+  await allDone([...toFiles, toOthers]);
 }

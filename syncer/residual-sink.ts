@@ -2,15 +2,16 @@ import { throwIfAborted } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { DEVICES, type DeviceName } from "../protocol/residual/limits.ts";
-import { encodeNeedMessage, MAX_NEED_CONTENTS } from "../protocol/residual/need-message.ts";
+import { countBits } from "../protocol/residual/need-message.ts";
 import { Bitmap } from "./bitmap.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
 import type { BlockHashes } from "./block-hashes.ts";
 import { copyBlocks, type BlockCopy } from "./copy-blocks.ts";
-import { FrameDecoder } from "./frames.ts";
+import { FrameDecoder, type DecodedFrame } from "./frames.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { IncomingIndex } from "./incoming-index.ts";
 import { locateInGeneration, locateInTwin } from "./locate.ts";
+import { NeededContents, type Offering } from "./needed-contents.ts";
 import { blocksAt, writeBlocks, type PerDevice, type Place } from "./places.ts";
 import { WantedContents, type Location } from "./wanted.ts";
 
@@ -51,6 +52,8 @@ export interface SinkStats {
   readonly twin: number;
   /** Distinct contents that came over the wire. */
   readonly shipped: number;
+  /** 512-byte parts of them that were left out because the twin has them. */
+  readonly partsLeftOut: number;
   /** Blocks fetched again after verification found a wrong leaf. */
   readonly refetched: number;
   /** Bytes of the messages handled. */
@@ -65,11 +68,12 @@ export class ResidualSink {
   readonly #progress: Progress;
   readonly #index: IncomingIndex;
   readonly #frames: FrameDecoder;
+  /** Blocks that came over the wire except for parts, which are the twin's. */
+  readonly #partial: PerDevice<Bitmap>;
   readonly #bytes = { index: 0, need: 0, residual: 0, refetch: 0 };
-  readonly #found = { generation: 0, twin: 0 };
-  /** Numbers of the contents asked for, in the order in which they come. */
-  #needed = new Uint32Array(0);
-  #nextNeeded = 0;
+  #found = { generation: 0, twin: 0 };
+  #needed: NeededContents | undefined;
+  #partsLeftOut = 0;
   /** Work on the out devices that nobody waits for yet; never rejects. */
   readonly #background = new Set<Promise<void>>();
   #failure: Error | undefined;
@@ -81,7 +85,8 @@ export class ResidualSink {
     this.#out = { ram: options.outRam, disk: options.outDisk };
     this.#progress = options.progress ?? noProgress;
     this.#index = new IncomingIndex({ ram: options.baseRam.blocks, disk: options.baseDisk.blocks });
-    this.#frames = new FrameDecoder(this.#base);
+    this.#frames = new FrameDecoder(this.#base, options.twin, options.pool);
+    this.#partial = { ram: new Bitmap(options.baseRam.blocks), disk: new Bitmap(options.baseDisk.blocks) };
     for (const device of DEVICES)
       if (this.#out[device].blocks !== this.#base[device].blocks)
         throw new HomewardError("INTERNAL", `the new ${device} is not as large as the generation's`);
@@ -96,7 +101,8 @@ export class ResidualSink {
       distinct: this.#index.contents,
       repeats: this.#index.repeats,
       ...this.#found,
-      shipped: this.#needed.length,
+      shipped: this.#needed?.count ?? 0,
+      partsLeftOut: this.#partsLeftOut,
       refetched: this.#refetched,
       bytes: { ...this.#bytes },
     };
@@ -133,21 +139,26 @@ export class ResidualSink {
       await locateInTwin(wanted, "ram", twin.ram, twin.dirtyRam, options);
       await locateInTwin(wanted, "disk", twin.disk, twin.dirtyDisk, options);
     }
-    this.#needed = new Uint32Array(wanted.missing);
-    const messages = await this.#encodeNeed(wanted);
+    this.#found = wanted.counts();
+    this.#needed = new NeededContents(this.#index, wanted);
+    const messages: Buffer[] = [];
+    for await (const message of this.#needed.messages(this.#offering())) {
+      messages.push(message);
+      this.#bytes.need += message.length;
+    }
     this.#inBackground(this.#writeFound(wanted));
     return messages;
   }
 
   /** The next frame; another may be added before this one is done. @throws PEER, DAMAGED */
   async addResidual(frame: Buffer): Promise<void> {
+    const needed = this.#needed;
+    if (needed === undefined) throw new HomewardError("PEER", "the other host sends blocks before they were asked for");
     this.#bytes.residual += frame.length;
-    const work = this.#frames
-      .decode(frame, (blocks) => this.#takeNeeded(blocks))
-      .then(({ places, content }) => writeBlocks(blocksAt(this.#out, places), content));
+    const work = this.#frames.decode(frame, (blocks) => needed.take(blocks)).then((decoded) => this.#write(decoded));
     this.#inBackground(work);
     await work;
-    this.#progress.update({ phase: "receive", done: this.#nextNeeded, total: this.#needed.length, unit: "blocks" });
+    this.#progress.update({ phase: "receive", done: needed.taken, total: needed.count, unit: "blocks" });
   }
 
   /**
@@ -157,10 +168,9 @@ export class ResidualSink {
   async finish(): Promise<void> {
     await this.abandon();
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#nextNeeded !== this.#needed.length)
-      throw new HomewardError("PEER", "the other host's residual ends early", {
-        data: { expected: this.#needed.length, actual: this.#nextNeeded },
-      });
+    const { count = 0, taken = 0 } = this.#needed ?? {};
+    if (this.#needed === undefined || taken !== count)
+      throw new HomewardError("PEER", "the other host's residual ends early", { data: { expected: count, taken } });
     // Only now does every first place of a content hold it.
     await this.#copy("repeat", this.#index.repeats, this.#repeatCopies());
     await Promise.all([this.#out.ram.flush(), this.#out.disk.flush()]);
@@ -175,54 +185,37 @@ export class ResidualSink {
   async overwrite(places: readonly Place[], content: Buffer, messageBytes: number): Promise<void> {
     this.#bytes.refetch += messageBytes;
     this.#refetched += places.length;
-    await writeBlocks(blocksAt(this.#out, places), content);
+    await writeBlocks(blocksAt(this.#out, places), content, this.#options.pool);
   }
 
   /** A decoder for the frames of one refetch. */
   refetchDecoder(): FrameDecoder {
-    return new FrameDecoder(this.#base);
+    return new FrameDecoder(this.#base, undefined, this.#options.pool);
   }
 
-  /** The dirty blocks that did not come over the wire: those that a false hit can have made wrong. */
+  /** The dirty blocks that did not come over the wire as a whole: those that a false hit can have made wrong. */
   notShipped(): PerDevice<Bitmap> {
     const shipped = { ram: new Bitmap(this.#base.ram.blocks), disk: new Bitmap(this.#base.disk.blocks) };
-    for (const content of this.#needed) {
-      const { device, block } = this.#index.place(content);
-      shipped[device].set(block);
-    }
+    for (const { device, block } of this.#needed?.places() ?? [])
+      if (!this.#partial[device].has(block)) shipped[device].set(block);
     const rest = (device: DeviceName): Bitmap => this.dirty[device].without(shipped[device]);
     return { ram: rest("ram"), disk: rest("disk") };
   }
 
-  async #encodeNeed(wanted: WantedContents): Promise<Buffer[]> {
-    const messages: Buffer[] = [];
-    let needed = 0;
-    for (let from = 0; from < this.#index.contents; from += MAX_NEED_CONTENTS) {
-      const count = Math.min(MAX_NEED_CONTENTS, this.#index.contents - from);
-      const bits = new Uint8Array(Math.ceil(count / 8));
-      for (let i = 0; i < count; i++) {
-        const location = wanted.location(from + i);
-        if (location !== undefined) this.#found[location.origin]++;
-        else {
-          bits[i >>> 3] = (bits[i >>> 3] ?? 0) | (1 << (i & 7));
-          this.#needed[needed++] = from + i;
-        }
-      }
-      const message = await encodeNeedMessage({ from, count, bits });
-      this.#bytes.need += message.length;
-      messages.push(message);
-    }
-    return messages;
+  #offering(): Offering | undefined {
+    const { twin, pool } = this.#options;
+    if (twin === undefined) return undefined;
+    return { twin, dirty: { ram: twin.dirtyRam, disk: twin.dirtyDisk }, base: this.#base, pool };
   }
 
-  #takeNeeded(blocks: number): Place[] {
-    const contents = this.#needed.subarray(this.#nextNeeded, this.#nextNeeded + blocks);
-    if (contents.length !== blocks)
-      throw new HomewardError("PEER", "the other host sends more than was asked for", {
-        data: { asked: this.#needed.length, sent: this.#nextNeeded + blocks },
-      });
-    this.#nextNeeded += blocks;
-    return Array.from(contents, (content) => this.#index.place(content));
+  async #write({ places, content, leftOut }: DecodedFrame): Promise<void> {
+    for (const [i, { device, block }] of places.entries()) {
+      const mask = leftOut?.[i] ?? 0;
+      if (mask === 0) continue;
+      this.#partial[device].set(block);
+      this.#partsLeftOut += countBits(Uint8Array.of(mask));
+    }
+    await writeBlocks(blocksAt(this.#out, places), content, this.#options.pool);
   }
 
   #inBackground(work: Promise<void>): void {
@@ -271,7 +264,7 @@ export class ResidualSink {
     const report = (done: number): void => {
       this.#progress.update({ phase, done, total, unit: "blocks" });
     };
-    return copyBlocks(copies, report, this.#options.signal);
+    return copyBlocks(copies, this.#options.pool, report, this.#options.signal);
   }
 
   #source({ origin, device }: Location): BlockDevice {

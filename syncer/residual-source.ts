@@ -3,16 +3,17 @@ import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
 import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
-import { decodeNeedMessage } from "../protocol/residual/need-message.ts";
+import { decodeNeedMessage, partOffers } from "../protocol/residual/need-message.ts";
 import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
 import type { Bitmap } from "./bitmap.ts";
 import type { BlockDevice } from "./block-device.ts";
 import { DistinctContents } from "./distinct.ts";
-import { encodeFrames } from "./frames.ts";
+import { encodeFrames, type FrameSource } from "./frames.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { IndexBuilder } from "./index-builder.ts";
 import { groupRuns, pieceOf } from "./pieces.ts";
-import type { PerDevice, Place } from "./places.ts";
+import type { WantedPlace } from "./parts.ts";
+import type { PerDevice } from "./places.ts";
 
 export interface ResidualSourceOptions {
   /** The suspended state. */
@@ -131,7 +132,7 @@ export class ResidualSource {
     if (!this.#indexed) throw new HomewardError("INTERNAL", "the residual comes after the index");
     const messages = Buffer.isBuffer(need) ? [need] : need;
     const places = this.#neededPlaces(messages);
-    for await (const frame of encodeFrames(this.#current, this.#base, places, level, this.#options.signal)) {
+    for await (const frame of encodeFrames(this.#frameSource, places, level)) {
       yield this.#count("residual", frame);
       this.#progress.update({ phase: "ship", done: this.#bytes.residual, unit: "bytes" });
     }
@@ -144,11 +145,16 @@ export class ResidualSource {
     if (last !== undefined && last.block + last.count > this.#current[device].blocks)
       throw new HomewardError("PEER", "the other host asks for blocks that the machine does not have");
     const places = ranges.flatMap(({ block, count }) =>
-      Array.from({ length: count }, (_, i): Place => ({ device, block: block + i })),
+      Array.from({ length: count }, (_, i): WantedPlace => ({ device, block: block + i, offer: undefined })),
     );
     this.#refetched += places.length;
-    for await (const frame of encodeFrames(this.#current, this.#base, places, level, this.#options.signal))
+    for await (const frame of encodeFrames(this.#frameSource, places, level))
       yield this.#count("refetch", frame);
+  }
+
+  get #frameSource(): FrameSource {
+    const { pool, signal } = this.#options;
+    return { current: this.#current, base: this.#base, pool, signal };
   }
 
   #count(kind: "index" | "residual" | "refetch", message: Buffer): Buffer {
@@ -189,10 +195,12 @@ export class ResidualSource {
     builder.hashed(block, hash);
   }
 
-  async *#neededPlaces(messages: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Place> {
+  async *#neededPlaces(messages: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<WantedPlace> {
     let next = 0;
     for await (const message of messages) {
-      const { from, count, bits } = await decodeNeedMessage(message);
+      const needed = await decodeNeedMessage(message);
+      const { from, count, bits } = needed;
+      const offers = partOffers(needed);
       if (from !== next || from + count > this.#contents)
         throw new HomewardError("PEER", "the other host's need does not fit the index", {
           data: { from, count, expected: next, contents: this.#contents },
@@ -202,7 +210,9 @@ export class ResidualSource {
         if (((bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
         const content = from + i;
         this.#shipped++;
-        yield { device: content < this.#ramContents ? "ram" : "disk", block: this.#contentBlocks[content] ?? 0 };
+        const device = content < this.#ramContents ? "ram" : "disk";
+        const offer = offers.next().value ?? undefined;
+        yield { device, block: this.#contentBlocks[content] ?? 0, offer };
       }
     }
     if (next !== this.#contents) throw new HomewardError("PEER", "the other host's need ends early");

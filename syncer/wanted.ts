@@ -57,6 +57,20 @@ export class WantedContents {
     return this.#missing;
   }
 
+  isFound(content: number): boolean {
+    return this.#where[content] !== 0;
+  }
+
+  /** How many contents were found in which state. */
+  counts(): Record<Origin, number> {
+    const counts = { generation: 0, twin: 0 };
+    for (const where of this.#where) {
+      const origin = WHERE[where]?.origin;
+      if (origin !== undefined) counts[origin]++;
+    }
+    return counts;
+  }
+
   /** Where the content was found, or undefined. */
   location(content: number): Location | undefined {
     const where = WHERE[this.#where[content] ?? 0];

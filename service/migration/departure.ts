@@ -20,8 +20,8 @@ import { unexpected, type PeerLink } from "./peer-link.ts";
 
 /** Of a device state: it is small, and the link has nothing else to do meanwhile. */
 const DEVICE_LEVEL = 19;
-/** The need is a bit a block, and packed. */
-const NEED_BYTES_PER_BLOCK = 0.25;
+/** A bit a block, and for a block whose parts are offered a byte and 2 bytes for each of its 8 parts. */
+const NEED_BYTES_PER_BLOCK = 18;
 const NEED_SPARE_BYTES = 64 * 1024;
 /** The hardest that the residual is ever compressed: above, zstd only takes more memory. */
 const MAX_LEVEL = 19;

@@ -17,9 +17,12 @@ import {
   MAX_INDEX_RUNS,
   MAX_MESSAGE_BYTES,
   MAX_NEED_CONTENTS,
+  MAX_OFFERING_CONTENTS,
   openFrame,
+  partOffers,
   packHashes,
   unpackHashes,
+  type FramePayload,
   type IndexMessage,
   type IndexRun,
 } from "../../protocol/residual.ts";
@@ -88,9 +91,9 @@ describe("hash bits", () => {
 
   test("grow with the number of candidates", () => {
     expect(chooseHashBits(1)).toBe(28);
-    expect(chooseHashBits(200_000)).toBe(34);
-    expect(chooseHashBits(1_000_000)).toBe(36);
-    expect(chooseHashBits(30_000_000)).toBe(41);
+    expect(chooseHashBits(200_000)).toBe(33);
+    expect(chooseHashBits(1_000_000)).toBe(35);
+    expect(chooseHashBits(30_000_000)).toBe(40);
   });
 });
 
@@ -155,14 +158,53 @@ describe("an index message", () => {
 
 describe("the other messages", () => {
   test("need", async () => {
-    const bits = randomBytes(seeded(1), 125);
-    const data = await encodeNeedMessage({ from: 7, count: 1000, bits });
-    expect(await decodeNeedMessage(data)).toEqual({ from: 7, count: 1000, bits });
+    const random = seeded(1);
+    const bits = randomBytes(random, 125);
+    const plain = { from: 7, count: 1000, bits, offered: Buffer.alloc(0), hashes: Buffer.alloc(0) };
+    const data = await encodeNeedMessage(plain);
+    expect(await decodeNeedMessage(data)).toEqual(plain);
     await expectClearErrors(data, decodeNeedMessage);
-    const none = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS, bits: new Uint8Array(131_072) });
+    expect([...partOffers(plain)].every((offer) => offer === undefined)).toBe(true);
+    const empty = { offered: new Uint8Array(0), hashes: new Uint8Array(0) };
+    const none = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS, bits: new Uint8Array(131_072), ...empty });
     expect(none.length).toBeLessThan(60);
-    const much = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS + 1, bits: new Uint8Array(131_073) });
+    const much = await encodeNeedMessage({
+      from: 0,
+      count: MAX_NEED_CONTENTS + 1,
+      bits: new Uint8Array(131_073),
+      ...empty,
+    });
     await expect(decodeNeedMessage(much)).rejects.toMatchObject({ code: "PEER" });
+    const beyond = await encodeNeedMessage({ from: 0, count: 3, bits: Buffer.of(8), ...empty });
+    await expect(decodeNeedMessage(beyond)).rejects.toMatchObject({ code: "PEER" });
+  });
+
+  test("need with offered parts", async () => {
+    const bits = Buffer.of(0b1011);
+    const hashes = Buffer.from("aabbccddeeff", "hex");
+    const need = { from: 0, count: 8, bits, offered: Buffer.of(0b101, 0, 0b1000_0000), hashes };
+    const data = await encodeNeedMessage(need);
+    expect(data.toString("hex")).toBe("0102" + "00" + "08" + "01000b" + "0300050080" + "aabbccddeeff");
+    expect(await decodeNeedMessage(data)).toEqual(need);
+    expect([...partOffers(need)].map((offer) => offer && [offer.parts, Buffer.from(offer.hashes).toString("hex")])).toEqual([
+      [5, "aabb0000ccdd00000000000000000000"],
+      undefined,
+      [128, "0000000000000000000000000000eeff"],
+    ]);
+    await expectClearErrors(data, decodeNeedMessage);
+    const random = seeded(2);
+    const spread = Buffer.alloc(131_072);
+    for (let set = 0; set < MAX_OFFERING_CONTENTS; ) {
+      const bit = random(MAX_NEED_CONTENTS);
+      if (((spread[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0) continue;
+      spread[bit >>> 3] = (spread[bit >>> 3] ?? 0) | (1 << (bit & 7));
+      set++;
+    }
+    const all = Buffer.alloc(MAX_OFFERING_CONTENTS, 255);
+    const fullest = { from: 0, count: MAX_NEED_CONTENTS, bits: spread, offered: all };
+    const full = await encodeNeedMessage({ ...fullest, hashes: randomBytes(random, all.length * 16) });
+    expect(full.length).toBeLessThan(MAX_MESSAGE_BYTES);
+    expect([...partOffers(await decodeNeedMessage(full))]).toHaveLength(MAX_OFFERING_CONTENTS);
   });
 
   test("frame", async () => {
@@ -170,22 +212,27 @@ describe("the other messages", () => {
     const before = Buffer.concat([randomBlock(random), randomBlock(random), randomBlock(random)]);
     const content = Buffer.from(before);
     content.fill(7, 5000, 5100);
-    const data = await encodeFrame(3, content, [before], 3);
+    const data = await encodeFrame(3, 3, { leftOut: undefined, bytes: content }, [before], 3);
     expect(data.length).toBeLessThan(200);
-    const decode = (frame: Buffer): Promise<Buffer> => openFrame(frame).unpack([before]);
+    const decode = (frame: Buffer): Promise<FramePayload> => openFrame(frame).unpack([before]);
     expect(openFrame(data)).toMatchObject({ sequence: 3, blocks: 3 });
-    expect((await decode(data)).equals(content)).toBe(true);
+    expect((await decode(data)).bytes.equals(content)).toBe(true);
     await expectClearErrors(data, decode);
-    const raw = await encodeFrame(0, randomBlock(random), [], 3);
+    const raw = await encodeFrame(0, 1, { leftOut: undefined, bytes: randomBlock(random) }, [], 3);
     expect(raw.length).toBe(4096 + 5);
-    expect(await openFrame(raw).unpack([])).toHaveLength(4096);
-    // A small message must not become a large one.
-    const bomb = await encodeFrame(0, Buffer.alloc(4096 * 256), [], 3);
-    const claimsLess = Buffer.from(bomb);
-    claimsLess[3] = 1;
-    claimsLess[4] = 1;
-    const smaller = Buffer.concat([claimsLess.subarray(0, 4), claimsLess.subarray(5)]);
-    await expect(openFrame(smaller).unpack([])).rejects.toMatchObject({ code: "DAMAGED" });
+    expect((await openFrame(raw).unpack([])).bytes).toHaveLength(4096);
+    const parts = { leftOut: Buffer.of(0, 0b1001), bytes: randomBytes(random, 8192 - 1024) };
+    const shorter = await encodeFrame(0, 2, parts, [], 3);
+    expect(await openFrame(shorter).unpack([])).toEqual(parts);
+    await expectClearErrors(shorter.subarray(0, 100), (frame) => openFrame(frame).unpack([]));
+  });
+
+  test("a small frame does not become a large one", async () => {
+    const bomb = await encodeFrame(0, 256, { leftOut: undefined, bytes: Buffer.alloc(4096 * 256) }, [], 3);
+    // The two bytes of 256 as a varint become the one of 1.
+    const claimsLess = Buffer.concat([bomb.subarray(0, 3), Buffer.of(1), bomb.subarray(5)]);
+    expect(openFrame(claimsLess).blocks).toBe(1);
+    await expect(openFrame(claimsLess).unpack([])).rejects.toMatchObject({ code: "DAMAGED" });
   });
 
   test("narrow, nodes and refetch", async () => {
