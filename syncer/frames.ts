@@ -26,16 +26,21 @@ export interface FrameSource {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Cuts a list of places into frames. */
+/** Places in order, in lists as long as they come. */
+type PlaceLists = Iterable<Iterable<WantedPlace>> | AsyncIterable<Iterable<WantedPlace>>;
+
+/** Cuts places into frames. */
 async function* frameGroups(
-  places: Iterable<WantedPlace> | AsyncIterable<WantedPlace>,
+  lists: PlaceLists,
 ): AsyncGenerator<WantedPlace[], void, undefined> {
   let group: WantedPlace[] = [];
-  for await (const place of places) {
-    group.push(place);
-    if (group.length < FRAME_BLOCKS) continue;
-    yield group;
-    group = [];
+  for await (const places of lists) {
+    for (const place of places) {
+      group.push(place);
+      if (group.length < FRAME_BLOCKS) continue;
+      yield group;
+      group = [];
+    }
   }
   if (group.length > 0) yield group;
 }
@@ -49,7 +54,7 @@ interface FrameInput {
 
 async function* frameInputs(
   source: FrameSource,
-  places: Iterable<WantedPlace> | AsyncIterable<WantedPlace>,
+  places: PlaceLists,
 ): AsyncGenerator<FrameInput, void, undefined> {
   let sequence = 0;
   let before: Buffer = Buffer.alloc(0);
@@ -69,7 +74,7 @@ async function* frameInputs(
 /** The contents of the places, in order. @param level zstd level 1 to 19 */
 export function encodeFrames(
   source: FrameSource,
-  places: Iterable<WantedPlace> | AsyncIterable<WantedPlace>,
+  places: PlaceLists,
   level: number,
 ): AsyncGenerator<Buffer, void, undefined> {
   return mapOrdered(

@@ -8,7 +8,7 @@ import { LEAF_BLOCKS, LEAF_HASH_BYTES, ZERO_LEAF } from "./hash-jobs.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { decodeLeaves, encodeLeaves } from "./merkle-file.ts";
 import { NODE_FAN_OUT, NodeLevels } from "./merkle-nodes.ts";
-import { blocksIn, groupRuns, pieceOf } from "./pieces.ts";
+import { blocksIn, groupRuns, pieceOf, type Runs } from "./pieces.ts";
 
 export interface MerkleOptions {
   readonly progress?: Progress;
@@ -21,26 +21,57 @@ function zeroTail(blocks: number): Buffer {
   return rest === 0 ? ZERO_LEAF : hash("sha256", Buffer.alloc(rest * 4096), "buffer");
 }
 
-/** Block ranges widened to whole leaves, merged, in ascending order. */
-async function* wholeLeaves(
-  ranges: Iterable<BlockRange> | AsyncIterable<BlockRange>,
-  blocks: number,
-): AsyncGenerator<BlockRange, void, undefined> {
-  let start = -1;
-  let end = -1;
-  for await (const range of ranges) {
-    if (range.count === 0) continue;
-    const from = Math.floor(range.block / LEAF_BLOCKS) * LEAF_BLOCKS;
-    const to = Math.min(blocks, Math.ceil((range.block + range.count) / LEAF_BLOCKS) * LEAF_BLOCKS);
-    if (range.block < 0 || range.block + range.count > blocks || from < start)
-      throw new HomewardError("INTERNAL", "ranges of a device must ascend and lie inside of it");
-    if (start >= 0 && from > end) {
-      yield { block: start, count: end - start };
-      start = from;
-    } else if (start < 0) start = from;
-    end = Math.max(end, to);
+/** Widens ascending ranges to whole leaves and merges those that touch. */
+class LeafRanges {
+  readonly #blocks: number;
+  #start = -1;
+  #end = -1;
+
+  constructor(blocks: number) {
+    this.#blocks = blocks;
   }
-  if (start >= 0) yield { block: start, count: end - start };
+
+  /** @returns the range before, once it cannot grow any more */
+  add(range: BlockRange): BlockRange | undefined {
+    const from = Math.floor(range.block / LEAF_BLOCKS) * LEAF_BLOCKS;
+    const to = Math.min(this.#blocks, Math.ceil((range.block + range.count) / LEAF_BLOCKS) * LEAF_BLOCKS);
+    if (range.block < 0 || range.block + range.count > this.#blocks || from < this.#start)
+      throw new HomewardError("INTERNAL", "ranges of a device must ascend and lie inside of it");
+    const before = from > this.#end ? this.rest() : undefined;
+    if (this.#start < 0) this.#start = from;
+    this.#end = Math.max(this.#end, to);
+    return before;
+  }
+
+  rest(): BlockRange | undefined {
+    if (this.#start < 0) return undefined;
+    const range = { block: this.#start, count: this.#end - this.#start };
+    this.#start = -1;
+    return range;
+  }
+}
+
+async function* wholeLeavesAsync(ranges: AsyncIterable<BlockRange>, leaves: LeafRanges): AsyncGenerator<BlockRange> {
+  for await (const range of ranges) {
+    const before = leaves.add(range);
+    if (before !== undefined) yield before;
+  }
+  const last = leaves.rest();
+  if (last !== undefined) yield last;
+}
+
+function* wholeLeavesSync(ranges: Iterable<BlockRange>, leaves: LeafRanges): Generator<BlockRange, void, undefined> {
+  for (const range of ranges) {
+    const before = leaves.add(range);
+    if (before !== undefined) yield before;
+  }
+  const last = leaves.rest();
+  if (last !== undefined) yield last;
+}
+
+function wholeLeaves(ranges: Runs, blocks: number): Runs {
+  const leaves = new LeafRanges(blocks);
+  return Symbol.asyncIterator in ranges ? wholeLeavesAsync(ranges, leaves) : wholeLeavesSync(ranges, leaves);
 }
 
 /**
@@ -124,7 +155,7 @@ export class MerkleTree {
 async function hashInto(
   leaves: Buffer,
   device: BlockDevice,
-  ranges: AsyncIterable<BlockRange>,
+  ranges: Runs,
   pool: HashPool,
   options: MerkleOptions,
 ): Promise<void> {

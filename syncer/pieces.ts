@@ -6,32 +6,61 @@ export type Piece =
   | { readonly kind: "data"; readonly data: Uint8Array }
   | { readonly kind: "file"; readonly fd: number; readonly runs: readonly BlockRange[] };
 
-/** Blocks that one piece holds at most (2 MiB): long enough to hide a message's cost, short enough to spread the work. */
+/** Blocks that one piece holds at most (1 MiB): long enough to hide a message's cost, short enough to spread the work. */
 export const PIECE_BLOCKS = 256;
 
-/** Cuts runs into groups of at most `maxBlocks` blocks, in order; runs are cut at multiples of `align` blocks. */
-export async function* groupRuns(
-  runs: Iterable<BlockRange> | AsyncIterable<BlockRange>,
-  maxBlocks: number = PIECE_BLOCKS,
-): AsyncGenerator<BlockRange[], void, undefined> {
-  let group: BlockRange[] = [];
-  let room = maxBlocks;
-  for await (const run of runs) {
+/** Runs, from memory or as they are read. */
+export type Runs = Iterable<BlockRange> | AsyncIterable<BlockRange>;
+
+/** Collects runs until a group holds `maxBlocks` blocks; a run may be cut. */
+class RunGroup {
+  readonly #maxBlocks: number;
+  #group: BlockRange[] = [];
+  #room: number;
+
+  constructor(maxBlocks: number) {
+    this.#maxBlocks = maxBlocks;
+    this.#room = maxBlocks;
+  }
+
+  /** Yields the groups that the run fills. */
+  *add(run: BlockRange): Generator<BlockRange[], void, undefined> {
     let { block, count } = run;
     while (count > 0) {
-      const taken = Math.min(count, room);
-      group.push({ block, count: taken });
+      const taken = Math.min(count, this.#room);
+      this.#group.push({ block, count: taken });
       block += taken;
       count -= taken;
-      room -= taken;
-      if (room === 0) {
-        yield group;
-        group = [];
-        room = maxBlocks;
-      }
+      this.#room -= taken;
+      if (this.#room === 0) yield* this.rest();
     }
   }
-  if (group.length > 0) yield group;
+
+  *rest(): Generator<BlockRange[], void, undefined> {
+    if (this.#group.length > 0) yield this.#group;
+    this.#group = [];
+    this.#room = this.#maxBlocks;
+  }
+}
+
+async function* groupAsync(runs: AsyncIterable<BlockRange>, group: RunGroup): AsyncGenerator<BlockRange[]> {
+  for await (const run of runs) yield* group.add(run);
+  yield* group.rest();
+}
+
+function* groupSync(runs: Iterable<BlockRange>, group: RunGroup): Generator<BlockRange[], void, undefined> {
+  for (const run of runs) yield* group.add(run);
+  yield* group.rest();
+}
+
+/** Cuts runs into groups of at most `maxBlocks` blocks, in order. */
+export function groupRuns(
+  runs: Runs,
+  maxBlocks: number = PIECE_BLOCKS,
+): Iterable<BlockRange[]> | AsyncIterable<BlockRange[]> {
+  const group = new RunGroup(maxBlocks);
+  // A promise for every run of a scattered bitmap would be most of the work, and a hundred bytes of garbage each.
+  return Symbol.asyncIterator in runs ? groupAsync(runs, group) : groupSync(runs, group);
 }
 
 /** How many blocks the runs hold. */

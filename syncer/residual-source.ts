@@ -3,7 +3,7 @@ import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
 import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
-import { decodeNeedMessage, partOffers } from "../protocol/residual/need-message.ts";
+import { decodeNeedMessage, partOffers, type NeedMessage } from "../protocol/residual/need-message.ts";
 import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
 import type { Bitmap } from "./bitmap.ts";
 import type { BlockDevice } from "./block-device.ts";
@@ -108,8 +108,9 @@ export class ResidualSource {
     const known = new DistinctContents(this.#ramDirty + this.#diskDirty);
     for (const device of DEVICES) {
       for await (const { blocks, hashes } of this.#hashDirty(device)) {
+        const view = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
         for (const [i, block] of blocks.entries()) {
-          this.#addBlock(builder, known, block, hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+          this.#addBlock(builder, known, block, view, i * HASH_BYTES);
           if (builder.full) yield this.#count("index", await builder.flush(device));
         }
       }
@@ -148,7 +149,7 @@ export class ResidualSource {
       Array.from({ length: count }, (_, i): WantedPlace => ({ device, block: block + i, offer: undefined })),
     );
     this.#refetched += places.length;
-    for await (const frame of encodeFrames(this.#frameSource, places, level))
+    for await (const frame of encodeFrames(this.#frameSource, [places], level))
       yield this.#count("refetch", frame);
   }
 
@@ -179,42 +180,47 @@ export class ResidualSource {
     }
   }
 
-  #addBlock(builder: IndexBuilder, known: DistinctContents, block: number, hash: Uint8Array): void {
-    if (hash.every((byte) => byte === 0)) {
+  #addBlock(builder: IndexBuilder, known: DistinctContents, block: number, hashes: DataView, at: number): void {
+    if (hashes.getUint32(at) === 0 && hashes.getUint32(at + 4) === 0) {
       this.#zero++;
       builder.zero(block);
       return;
     }
-    const content = known.number(new DataView(hash.buffer, hash.byteOffset, hash.byteLength), 0);
+    const content = known.number(hashes, at);
     if (content < this.#contents) {
       this.#repeats++;
       builder.repeat(block, content);
       return;
     }
     this.#contentBlocks[this.#contents++] = block;
-    builder.hashed(block, hash);
+    builder.hashed(block, new Uint8Array(hashes.buffer, hashes.byteOffset + at, HASH_BYTES));
   }
 
-  async *#neededPlaces(messages: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<WantedPlace> {
+  async *#neededPlaces(
+    messages: AsyncIterable<Buffer> | Iterable<Buffer>,
+  ): AsyncGenerator<Iterable<WantedPlace>, void, undefined> {
     let next = 0;
     for await (const message of messages) {
-      const needed = await decodeNeedMessage(message);
-      const { from, count, bits } = needed;
-      const offers = partOffers(needed);
-      if (from !== next || from + count > this.#contents)
+      const need = await decodeNeedMessage(message);
+      if (need.from !== next || need.from + need.count > this.#contents)
         throw new HomewardError("PEER", "the other host's need does not fit the index", {
-          data: { from, count, expected: next, contents: this.#contents },
+          data: { from: need.from, count: need.count, expected: next, contents: this.#contents },
         });
-      next = from + count;
-      for (let i = 0; i < count; i++) {
-        if (((bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
-        const content = from + i;
-        this.#shipped++;
-        const device = content < this.#ramContents ? "ram" : "disk";
-        const offer = offers.next().value ?? undefined;
-        yield { device, block: this.#contentBlocks[content] ?? 0, offer };
-      }
+      next = need.from + need.count;
+      yield this.#placesOf(need);
     }
     if (next !== this.#contents) throw new HomewardError("PEER", "the other host's need ends early");
+  }
+
+  *#placesOf(need: NeedMessage): Generator<WantedPlace, void, undefined> {
+    const offers = partOffers(need);
+    for (let i = 0; i < need.count; i++) {
+      if (((need.bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
+      const content = need.from + i;
+      const device = content < this.#ramContents ? "ram" : "disk";
+      const offer = offers.next().value ?? undefined;
+      this.#shipped++;
+      yield { device, block: this.#contentBlocks[content] ?? 0, offer };
+    }
   }
 }
