@@ -38,9 +38,6 @@ export interface JobOptions {
   readonly progress: Progress;
 }
 
-/** Connections that other hosts may have open at a time. */
-const MAX_CONNECTIONS = 16;
-
 /** Every migration of this host, as source and as destination. */
 export class Migrations {
   readonly #ctx: ServiceContext;
@@ -154,13 +151,9 @@ export class Migrations {
     }
   }
 
-  /** Serves one connection from another host until it ends; never throws. */
+  /** Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides. */
   acceptPeer(stream: Duplex): void {
     stream.on("error", () => undefined);
-    if (this.#serving.size >= MAX_CONNECTIONS) {
-      stream.destroy();
-      return;
-    }
     const serving = servePeer(this.#ctx, this.#settlement, stream)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");

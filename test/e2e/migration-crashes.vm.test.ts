@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../common/abort.ts";
+import type { HomewardError } from "../../common/errors.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 import type { FrameName } from "../../protocol/wire.ts";
 import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
@@ -82,18 +83,19 @@ describe("a destination that is killed", () => {
   });
 
   it("when it was released takes the workspace once it is back", async () => {
-    const killed = Promise.withResolvers<undefined>();
+    const killed = Promise.withResolvers<HomewardError>();
     hosts.relay.trap = {
       from: "caller",
       frame: "release",
       then: async () => {
+        const refusal = await failure(hosts.far.call("delete", { workspace: WORKSPACE }));
         await hosts.far.kill();
-        killed.resolve(undefined);
+        killed.resolve(refusal);
         return "cut";
       },
     };
     const migration = migrate();
-    await killed.promise;
+    expect(await killed.promise).toMatchObject({ code: "CONFLICT" });
     expect(await failure(hosts.near.call("start", { workspace: WORKSPACE }))).toMatchObject({ code: "CONFLICT" });
     await hosts.far.start();
     expect((await migration).notes.join()).toMatch(/broke after the release/);
