@@ -4,11 +4,12 @@ import type { ControlResult } from "../../protocol/control.ts";
 import { argument, callService, newCommand, wholeNumber, type CommandEntry } from "../command.ts";
 import { shortRoot } from "../text/workspace.ts";
 
-function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">): string {
+function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">, limit: number): string {
   const lines = entries.map(({ atMs, text }) => `${formatTime(atMs).padStart(11)}  ${printable(text)}`);
   return [
     `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ` +
       `${formatBytes(bytes)}.`,
+    ...(limit > 0 && entries.length === limit ? ["(the newest lines; --limit shows more)"] : []),
     ...lines,
   ].join("\n");
 }
@@ -30,7 +31,7 @@ export function logCommand(): CommandEntry {
     body: async (invocation, command) => {
       const { root, limit } = command.opts<{ root?: string; limit: number }>();
       const params = { workspace: argument(command, 0), limit, ...(root === undefined ? {} : { root }) };
-      invocation.output.result(await callService(invocation, "log", params), logText);
+      invocation.output.result(await callService(invocation, "log", params), (answer) => logText(answer, limit));
     },
   };
 }
