@@ -78,6 +78,8 @@ const DESKTOP_PACKAGES = [
   "openbox",
   "xterm",
   "mousepad",
+  // Preloaded into the desktop; see desktop.service.
+  "libjemalloc2",
   "pcmanfm",
   "galculator",
   "fonts-dejavu-core",
