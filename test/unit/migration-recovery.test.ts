@@ -101,6 +101,7 @@ class FakeHost {
         connect: () => connectTo(other),
       },
       activity: new Activity(),
+      generationCheck: { vouch: () => Promise.resolve() },
       log: pino({ level: "silent" }),
       stopping: this.#stopping.signal,
     } as unknown as ServiceContext;
