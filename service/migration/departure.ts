@@ -206,7 +206,7 @@ export class Departure {
         case "prepared":
           return decodeMessage("prepared", frame.payload);
         default:
-          throw unexpected(frame.name, "prepared");
+          throw unexpected(frame.name, "prepared", link.peer);
       }
     }
   }

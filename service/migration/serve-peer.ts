@@ -32,7 +32,7 @@ export async function servePeer(ctx: ServiceContext, settlement: Settlement, str
         await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
         break;
       default:
-        throw unexpected(frame.name, "offer");
+        throw unexpected(frame.name, "offer", link.peer);
     }
   } catch (error) {
     await link.abort(error);

@@ -64,7 +64,7 @@ export class SourceJob {
       keepOn();
     } catch (error) {
       await this.#giveUp(link, error);
-      throw error;
+      throw kind === "migration" ? this.#reassuring(error) : error;
     }
     link.endOn(this.#ctx.stopping);
     try {
@@ -72,6 +72,13 @@ export class SourceJob {
     } finally {
       void link.close();
     }
+  }
+
+  /** Whoever is told what went wrong wants to know first whether something was lost. */
+  #reassuring(thrown: unknown): HomewardError {
+    const { code, message, hint, data } = toHomewardError(thrown);
+    const goesOn = `${this.#options.workspace} goes on here, nothing was lost.`;
+    return new HomewardError(code, message, { hint: hint === undefined ? goesOn : `${goesOn} ${hint}`, cause: thrown, data });
   }
 
   /** Nothing was given up: the workspace goes on here. @throws GUEST if it cannot */
