@@ -251,8 +251,8 @@ export class PeerLink {
         return;
       case "abort": {
         const { code, message, hint } = decodeMessage("abort", frame.payload);
-        // "The other host" of these messages would be this one.
-        const told = code === "PEER" || code === "INTERNAL" ? `${this.#name()} gave up: ${message}` : message;
+        // What is said there of "this computer" would be taken for this one here.
+        const told = code === "CANCELLED" || message.includes(this.peer) ? message : `${this.#name()}: ${message}`;
         this.#fail(new HomewardError(code, told, { data: { host: this.peer }, ...(hint === null ? {} : { hint }) }));
         void this.close();
         return;

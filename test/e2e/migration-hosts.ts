@@ -146,10 +146,13 @@ export class TwoHosts {
   readonly near: TestHost;
   readonly far: TestHost;
   readonly relay: FrameRelay;
+  /** The generation that both began with. */
+  readonly exported: string;
 
   private constructor(dir: string, relay: FrameRelay) {
     this.dir = dir;
     this.relay = relay;
+    this.exported = join(dir, "export");
     this.near = new TestHost(dir, "near", { name: "far", socket: join(dir, "relay.sock") });
     this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") });
   }
@@ -168,11 +171,10 @@ export class TwoHosts {
     // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
     await type(console, "clear\n");
     await stillPicture(console, 1500);
-    const copy = join(dir, "export");
+    const copy = hosts.exported;
     await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
     console.close();
     await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
-    await rm(copy, { recursive: true });
     return hosts;
   }
 

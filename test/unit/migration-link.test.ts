@@ -118,7 +118,7 @@ describe("a link", () => {
     const { a, b } = await links();
     const waiting = errorOf(b.receive());
     await a.abort(new HomewardError("NO_ROOM", "the disk is full", { hint: "Free 20 MB." }));
-    expect(await waiting).toMatchObject({ code: "NO_ROOM", message: "the disk is full", hint: "Free 20 MB." });
+    expect(await waiting).toMatchObject({ code: "NO_ROOM", message: "alpha: the disk is full", hint: "Free 20 MB." });
     expect(b.signal.reason).toMatchObject({ code: "NO_ROOM" });
     expect(await errorOf(b.sendBytes("needEnd"))).toMatchObject({ code: "NO_ROOM" });
   });
