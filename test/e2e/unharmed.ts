@@ -4,6 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { expect } from "vitest";
+import type { ErrorCode } from "../../common/errors.ts";
 import { WORKSPACE, eventually, type TestHost, type TwoHosts } from "./migration-hosts.ts";
 
 async function sha256(path: string): Promise<string> {
@@ -23,6 +24,15 @@ export async function storedGenerations(host: TestHost): Promise<Record<string, 
       found[path.slice(host.files.length)] = `${await sha256(path)} ${String((await stat(path)).blocks)}`;
     }
   return found;
+}
+
+/** What an error has to look like that a failed move ends with: by default it says that the workspace goes on. */
+export function refusal(code: ErrorCode, message: RegExp, hint = /desk goes on here, nothing was lost/): object {
+  return {
+    code,
+    message: expect.stringMatching(message) as string,
+    hint: expect.stringMatching(hint) as string,
+  };
 }
 
 /** All that the suspended workspace of a host is made of. */
