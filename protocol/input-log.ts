@@ -4,4 +4,10 @@
  */
 export * from "./input-log/events.ts";
 export { CheckpointState, gridColumns, gridRows } from "./input-log/checkpoint-state.ts";
-export { decodeSegment, encodeSegment, mergeSegments } from "./input-log/segment.ts";
+export {
+  decodeSegment,
+  encodeSegment,
+  mergeSegments,
+  readableEvents,
+  type NumberedSegment,
+} from "./input-log/segment.ts";

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { HomewardError, type ErrorCode } from "../common/errors.ts";
@@ -50,6 +50,7 @@ function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest
         )
         .all(request.generation);
     case "summary":
+    case "begin":
       return {
         ...db
           .prepare(
@@ -62,6 +63,8 @@ function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest
     case "truncate":
       db.prepare("DELETE FROM segments WHERE generation = ?").run(request.generation);
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      // It holds what was typed before, and its generations are not told apart any more.
+      for (const suffix of ["", "-wal"]) rmSync(`${path}${ASIDE}${suffix}`, { force: true });
       return undefined;
   }
 }
@@ -77,8 +80,40 @@ function codeOf(error: unknown): ErrorCode {
   return system === "ENOENT" || system === "EACCES" ? "ENVIRONMENT" : "INTERNAL";
 }
 
+/** Added to the name of a file that was damaged. */
+const ASIDE = ".damaged";
 const path = String(workerData);
 let db: DatabaseSync | undefined;
+
+/** The machine goes on and is recorded, whatever became of the file; only a replay has to end before the damage. */
+function beginAnew(generation: string): DatabaseSync {
+  try {
+    db?.close();
+  } catch {
+    // It is given up either way.
+  }
+  db = undefined;
+  for (const suffix of ["", "-wal"])
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}${ASIDE}${suffix}`);
+  rmSync(`${path}-shm`, { force: true });
+  const fresh = open(path);
+  // An empty segment is none that anyone can read: the log of this generation ends where it begins.
+  fresh.prepare("INSERT INTO segments VALUES (?, 0, 0, 0, 0, x'')").run(generation);
+  return fresh;
+}
+
+/** @throws what SQLite throws, or a HomewardError */
+function serve(request: Exclude<LogStoreRequest, CloseRequest>): unknown {
+  try {
+    db ??= open(path);
+    return answer(db, request);
+  } catch (error) {
+    const writes = request.op === "begin" || request.op === "append";
+    if (!writes || codeOf(error) !== "DAMAGED") throw error;
+    db = beginAnew(request.generation);
+    return answer(db, request);
+  }
+}
 
 parentPort?.on("message", ({ id, ...request }: LogStoreRequest & { id: number }) => {
   let reply: LogStoreReply;
@@ -87,8 +122,7 @@ parentPort?.on("message", ({ id, ...request }: LogStoreRequest & { id: number })
       db?.close();
       reply = { id, result: undefined };
     } else {
-      db ??= open(path);
-      reply = { id, result: answer(db, request) };
+      reply = { id, result: serve(request) };
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -31,7 +31,7 @@ export interface CloseRequest {
 /** What the worker thread understands; see log-store-worker.ts. */
 export type LogStoreRequest =
   | { readonly op: "append"; readonly generation: string; readonly segment: Omit<StoredSegment, "bytes"> }
-  | { readonly op: "segments" | "summary" | "truncate"; readonly generation: string }
+  | { readonly op: "segments" | "summary" | "begin" | "truncate"; readonly generation: string }
   | CloseRequest;
 
 export type LogStoreReply = { readonly id: number } & (
@@ -75,7 +75,7 @@ export class LogStore {
   }
 
   /**
-   * Resolves when the segment is on disk for good.
+   * Resolves when the segment is on disk for good. A file that turns out to be damaged is put aside, as by `begin`.
    * @throws CONFLICT if that generation has a segment of that number already, NO_ROOM if the disk is full
    */
   async append(
@@ -105,6 +105,14 @@ export class LogStore {
   /** How much is stored for a generation, without reading it. */
   async summary(generationRoot: string): Promise<LogSummary> {
     return (await this.#ask({ op: "summary", generation: generationRoot })) as LogSummary;
+  }
+
+  /**
+   * The summary, for whoever goes on recording. A file that is damaged is put aside ("….damaged") and a new one begun, in
+   * which this generation's first segment is missing, so that nobody takes the rest for the whole.
+   */
+  async begin(generationRoot: string): Promise<LogSummary> {
+    return (await this.#ask({ op: "begin", generation: generationRoot })) as LogSummary;
   }
 
   /** Forgets a generation's log for good: what the user typed is overwritten in the file. */

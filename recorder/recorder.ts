@@ -84,7 +84,7 @@ export class Recorder {
    */
   static async start(options: RecorderOptions): Promise<Recorder> {
     const { log, generationRoot, onError, vncSocket, consoleSocket, onViewerError } = options;
-    const stored = await log.summary(generationRoot);
+    const stored = await log.begin(generationRoot);
     const watcher = await ScreenWatcher.start(vncSocket, onError);
     try {
       const writer = new SegmentWriter(

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Progress, ProgressUpdate } from "../common/progress.ts";
 import type { HashPool } from "../syncer/hash-pool.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
+import type { GenerationCheck } from "./generation-check.ts";
 import type { RunDirs } from "./run-dirs.ts";
 import type { Store } from "./store/store.ts";
 import type { Workspaces } from "./workspaces/workspaces.ts";
@@ -45,6 +46,7 @@ export interface ServiceContext {
   readonly workspaces: Workspaces;
   readonly hashPool: HashPool;
   readonly runDirs: RunDirs;
+  readonly generationCheck: GenerationCheck;
   readonly peers: Peers;
   readonly activity: Activity;
   readonly log: Logger;

@@ -7,6 +7,7 @@ import { qemuVersion } from "../vm/machine-process.ts";
 import { Activity, type ServiceContext } from "./context.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { controlHandlers } from "./control/handlers.ts";
+import { GenerationCheck } from "./generation-check.ts";
 import { openLog } from "./log.ts";
 import { Migrations } from "./migration/migrations.ts";
 import { PeerDirectory } from "./peers/peer-directory.ts";
@@ -49,6 +50,7 @@ export class Service {
   readonly #log: Logger;
   readonly #store: Store;
   readonly #hashPool: HashPool;
+  readonly #generationCheck: GenerationCheck;
   readonly #workspaces: Workspaces;
   readonly #runDirs: RunDirs;
   readonly #stopping: AbortController;
@@ -65,6 +67,7 @@ export class Service {
     this.#log = deps.log;
     this.#store = deps.store;
     this.#hashPool = deps.hashPool;
+    this.#generationCheck = deps.generationCheck;
     this.#runDirs = deps.runDirs;
     this.#workspaces = workspaces;
     this.#stopping = stopping;
@@ -84,14 +87,12 @@ export class Service {
     const stopping = new AbortController();
     const hashPool = HashPool.create();
     try {
+      const runDirs = await RunDirs.open(store.paths);
+      const parts = { hostName, store, runDirs, hashPool, log, stopping: stopping.signal };
       const deps: WorkspaceDeps = {
-        hostName,
-        store,
-        runDirs: await RunDirs.open(store.paths),
-        hashPool,
+        ...parts,
+        generationCheck: new GenerationCheck(parts),
         activity: new Activity(),
-        log,
-        stopping: stopping.signal,
         accelerator: once(() => probeAccelerator(stopping.signal)),
         qemuVersion: once(majorMinor),
       };
@@ -114,6 +115,7 @@ export class Service {
     this.#migrations = migrations;
     await migrations.recover();
     ctx.workspaces.tidy();
+    ctx.workspaces.checkBases();
     if (listen !== null)
       this.#listener = await PeerListener.listen(listen, (stream) => {
         migrations.acceptPeer(stream);
@@ -169,6 +171,7 @@ export class Service {
     // The answer to a shutdown call goes out first.
     await new Promise((resolve) => setImmediate(resolve));
     await this.#control?.close();
+    await this.#generationCheck.idle();
     await this.#hashPool.close();
     await this.#runDirs.close();
     await this.#store.close();

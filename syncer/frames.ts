@@ -21,7 +21,8 @@ const FRAMES_AT_ONCE = 2;
 
 export interface FrameSource {
   readonly current: PerDevice<BlockDevice>;
-  readonly base: PerDevice<BlockDevice>;
+  /** Null leaves the generation out of the dictionaries. */
+  readonly base: PerDevice<BlockDevice> | null;
   readonly pool: HashPool;
   readonly signal: AbortSignal | undefined;
 }
@@ -61,7 +62,7 @@ async function* frameInputs(
   for await (const group of frameGroups(places)) {
     const [content, same] = await Promise.all([
       readBlocks(blocksAt(source.current, group), source.pool),
-      readBlocks(blocksAt(source.base, group), source.pool),
+      generationBlocks(source.base, group, source.pool),
     ]);
     const payload = await leaveOutOffered(group, content, source.pool);
     yield { sequence, blocks: group.length, payload, dictionary: [before, same] };
@@ -69,6 +70,14 @@ async function* frameInputs(
     // Only what was sent: a part that was left out by mistake must not spoil the frames after this one.
     before = payload.bytes;
   }
+}
+
+function generationBlocks(
+  base: PerDevice<BlockDevice> | null,
+  places: readonly Place[],
+  pool: HashPool,
+): Promise<Buffer> {
+  return base === null ? Promise.resolve(Buffer.alloc(0)) : readBlocks(blocksAt(base, places), pool);
 }
 
 /** The contents of the places, in order. @param level zstd level 1 to 19 */
@@ -99,15 +108,18 @@ export interface ExpectedPlace extends Place {
 
 /** Takes the frames of one list of places in order. */
 export class FrameDecoder {
-  readonly #base: PerDevice<BlockDevice>;
+  readonly #base: PerDevice<BlockDevice> | null;
   readonly #twin: PerDevice<BlockDevice> | undefined;
   readonly #pool: HashPool;
   #sequence = 0;
   /** What the frame before brought, which the next one needs. */
   #before: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
 
-  /** @param twin where parts that are left out come from */
-  constructor(base: PerDevice<BlockDevice>, twin: PerDevice<BlockDevice> | undefined, pool: HashPool) {
+  /**
+   * @param base the generation's devices, where they are part of the dictionaries
+   * @param twin where parts that are left out come from
+   */
+  constructor(base: PerDevice<BlockDevice> | null, twin: PerDevice<BlockDevice> | undefined, pool: HashPool) {
     this.#base = base;
     this.#pool = pool;
     this.#twin = twin;
@@ -127,7 +139,7 @@ export class FrameDecoder {
     this.#sequence++;
     const places = take(opened.blocks);
     const before = this.#before;
-    const unpacked = Promise.all([before, readBlocks(blocksAt(this.#base, places), this.#pool)]).then((parts) =>
+    const unpacked = Promise.all([before, generationBlocks(this.#base, places, this.#pool)]).then((parts) =>
       opened.unpack(parts),
     );
     this.#before = unpacked.then(({ bytes }) => bytes);

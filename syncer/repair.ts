@@ -10,6 +10,7 @@ import {
   MAX_NARROW_NODES,
   MAX_REFETCH_BLOCKS,
   NODE_PREFIX_BYTES,
+  type RefetchDictionary,
 } from "../protocol/residual/repair-messages.ts";
 import { Bitmap } from "./bitmap.ts";
 import { LEAF_BLOCKS, LEAF_HASH_BYTES } from "./hash-jobs.ts";
@@ -44,7 +45,8 @@ export interface VerifiedTrees extends PerDevice<MerkleTree> {
 /**
  * Builds the trees of what the destination wrote and compares their roots with the announced ones. A difference (a false
  * hit of a truncated hash) is narrowed down to its leaves, whose blocks are fetched again without trusting any hash:
- * first the dirty ones that were not shipped, and should that not be enough, all blocks of the leaf.
+ * first the dirty ones that were not shipped, and should that not be enough, all blocks of the leaf, and these without the
+ * generation's blocks as dictionary: it may be this host's copy of them that is damaged.
  * @throws DAMAGED when a root still differs after that; PEER
  */
 export async function verifyAndRepair(options: RepairOptions): Promise<VerifiedTrees> {
@@ -54,10 +56,10 @@ export async function verifyAndRepair(options: RepairOptions): Promise<VerifiedT
   let refetched = 0;
   for (const device of DEVICES) {
     let tree = await trees[device].update(sink.out[device], sink.dirty[device], options.pool, pick(options));
-    for (const suspects of [sink.notShipped()[device], undefined]) {
+    for (const { suspects, dictionary } of attempts(sink.notShipped()[device])) {
       if (tree.root === roots[device]) break;
       const blocks = await wrongBlocks(tree, device, suspects, options);
-      await refetch(device, blocks, options);
+      await refetch(device, blocks, dictionary, options);
       refetched += blocks.count();
       tree = await tree.update(sink.out[device], blocks, options.pool, pick(options));
     }
@@ -69,6 +71,19 @@ export async function verifyAndRepair(options: RepairOptions): Promise<VerifiedT
   }
   if (refetched > 0) await Promise.all([sink.out.ram.flush(), sink.out.disk.flush()]);
   return { ...trees, refetched };
+}
+
+interface Attempt {
+  /** Undefined suspects every block. */
+  readonly suspects: Bitmap | undefined;
+  readonly dictionary: RefetchDictionary;
+}
+
+function attempts(notShipped: Bitmap): readonly Attempt[] {
+  return [
+    { suspects: notShipped, dictionary: "generation" },
+    { suspects: undefined, dictionary: "none" },
+  ];
 }
 
 /** The source's answer to a narrow request. @throws PEER or DAMAGED when the request is malformed */
@@ -157,14 +172,19 @@ async function wrongBlocks(
 }
 
 /** Asks for the blocks and writes them, a bounded number at a time. */
-async function refetch(device: DeviceName, blocks: Bitmap, options: RepairOptions): Promise<void> {
+async function refetch(
+  device: DeviceName,
+  blocks: Bitmap,
+  dictionary: RefetchDictionary,
+  options: RepairOptions,
+): Promise<void> {
   const { sink, askBlocks } = options;
   for await (const ranges of groupRuns(blocks.runs(), MAX_REFETCH_BLOCKS)) {
-    const decoder = sink.refetchDecoder();
+    const decoder = sink.refetchDecoder(dictionary);
     const places = ranges.flatMap(({ block, count }) =>
       Array.from({ length: count }, (_, i): ExpectedPlace => ({ device, block: block + i, offered: 0 })),
     );
-    for await (const frame of askBlocks(encodeRefetchRequest({ device, ranges }))) {
+    for await (const frame of askBlocks(encodeRefetchRequest({ device, dictionary, ranges }))) {
       const decoded = await decoder.decode(frame, (count) => {
         if (count > places.length)
           throw new HomewardError("PEER", "the other host sends more blocks again than was asked for");

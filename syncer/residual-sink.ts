@@ -3,6 +3,7 @@ import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { DEVICES, type DeviceName } from "../protocol/residual/limits.ts";
 import { countBits } from "../protocol/residual/need-message.ts";
+import type { RefetchDictionary } from "../protocol/residual/repair-messages.ts";
 import { Bitmap } from "./bitmap.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
 import type { BlockHashes } from "./block-hashes.ts";
@@ -188,9 +189,9 @@ export class ResidualSink {
     await writeBlocks(blocksAt(this.#out, places), content, this.#options.pool);
   }
 
-  /** A decoder for the frames of one refetch. */
-  refetchDecoder(): FrameDecoder {
-    return new FrameDecoder(this.#base, undefined, this.#options.pool);
+  /** A decoder for the frames of one refetch that were asked for with this dictionary. */
+  refetchDecoder(dictionary: RefetchDictionary): FrameDecoder {
+    return new FrameDecoder(dictionary === "none" ? null : this.#base, undefined, this.#options.pool);
   }
 
   /** The dirty blocks that did not come over the wire as a whole: those that a false hit can have made wrong. */

@@ -141,7 +141,7 @@ export class ResidualSource {
 
   /** Frames that answer one refetch request. @throws PEER or DAMAGED when the request is malformed */
   async *refetch(request: Buffer, level: number): AsyncGenerator<Buffer, void, undefined> {
-    const { device, ranges } = decodeRefetchRequest(request);
+    const { device, dictionary, ranges } = decodeRefetchRequest(request);
     const last = ranges.at(-1);
     if (last !== undefined && last.block + last.count > this.#current[device].blocks)
       throw new HomewardError("PEER", "the other host asks for blocks that the machine does not have");
@@ -149,8 +149,9 @@ export class ResidualSource {
       Array.from({ length: count }, (_, i): WantedPlace => ({ device, block: block + i, offer: undefined })),
     );
     this.#refetched += places.length;
-    for await (const frame of encodeFrames(this.#frameSource, [places], level))
-      yield this.#count("refetch", frame);
+    const source = this.#frameSource;
+    const frames = dictionary === "none" ? { ...source, base: null } : source;
+    for await (const frame of encodeFrames(frames, [places], level)) yield this.#count("refetch", frame);
   }
 
   get #frameSource(): FrameSource {

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { constants, crc32, zstdCompress, zstdDecompress, type ZstdOptions } from "node:zlib";
 import { ByteReader, ByteWriter } from "../../common/bytes.ts";
-import { HomewardError } from "../../common/errors.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import { readEvents, writeEvents } from "./event-codec.ts";
 import { INPUT_LOG_LIMITS, type InputEvent } from "./events.ts";
 
@@ -85,6 +85,41 @@ async function unpack(body: Buffer, rawBytes: number): Promise<Buffer> {
   }
 }
 
+/** A stored segment, or one that was sent: those have no gaps and are numbered as they come. */
+export interface NumberedSegment {
+  /** Counts from 0 without gaps. */
+  readonly seq: number;
+  readonly data: Buffer;
+}
+
+/**
+ * The events of a log up to the first segment that is damaged or missing: what follows a gap would be done to another
+ * screen than it was done to.
+ * @param onDamage told once, with how many events there were before it
+ */
+export async function* readableEvents(
+  segments: Iterable<NumberedSegment>,
+  onDamage: (error: HomewardError) => void,
+): AsyncGenerator<InputEvent, void, undefined> {
+  let next = 0;
+  let before = 0;
+  for (const { seq, data } of segments) {
+    let events: InputEvent[];
+    try {
+      if (seq !== next) throw new HomewardError("DAMAGED", `segment ${next} is missing`);
+      events = await decodeSegment(data);
+    } catch (cause) {
+      const error = toHomewardError(cause);
+      if (error.code !== "DAMAGED") throw error;
+      onDamage(new HomewardError("DAMAGED", `the input log is damaged after ${before} events: ${error.message}`, { cause }));
+      return;
+    }
+    yield* events;
+    before += events.length;
+    next++;
+  }
+}
+
 /** Bound on what one event takes before compression, for splitting. */
 function estimate(event: InputEvent): number {
   return event.kind === "checkpoint" ? 24 + 3 * event.checkpoint.cells.size + 4 * event.checkpoint.volatile.length : 24;
@@ -93,26 +128,28 @@ function estimate(event: InputEvent): number {
 /**
  * The same log in as few segments as possible: what is written every second while recording shrinks to a half or less
  * when it is compressed together, before it goes over a slow link.
- * @throws DAMAGED
+ * @param onDamage told when the log ends before its end, as by `readableEvents`
+ * @throws DAMAGED if it is endless
  */
-export async function mergeSegments(segments: readonly Buffer[]): Promise<Buffer[]> {
+export async function mergeSegments(
+  segments: Iterable<NumberedSegment>,
+  onDamage: (error: HomewardError) => void,
+): Promise<Buffer[]> {
   const merged: Buffer[] = [];
   let batch: InputEvent[] = [];
   let bytes = 0;
   let total = 0;
-  for (const segment of segments) {
-    for (const event of await decodeSegment(segment)) {
-      const size = estimate(event);
-      // Half of the bound on raw bytes, so that even incompressible events stay within the bound on stored ones.
-      if (batch.length >= INPUT_LOG_LIMITS.segmentEvents || bytes + size > INPUT_LOG_LIMITS.segmentBytes / 2) {
-        merged.push(await encodeSegment(batch));
-        batch = [];
-        bytes = 0;
-      }
-      batch.push(event);
-      bytes += size;
-      if (++total > INPUT_LOG_LIMITS.logEvents) throw new HomewardError("DAMAGED", "the input log is endless");
+  for await (const event of readableEvents(segments, onDamage)) {
+    const size = estimate(event);
+    // Half of the bound on raw bytes, so that even incompressible events stay within the bound on stored ones.
+    if (batch.length >= INPUT_LOG_LIMITS.segmentEvents || bytes + size > INPUT_LOG_LIMITS.segmentBytes / 2) {
+      merged.push(await encodeSegment(batch));
+      batch = [];
+      bytes = 0;
     }
+    batch.push(event);
+    bytes += size;
+    if (++total > INPUT_LOG_LIMITS.logEvents) throw new HomewardError("DAMAGED", "the input log is endless");
   }
   if (batch.length > 0) merged.push(await encodeSegment(batch));
   return merged;

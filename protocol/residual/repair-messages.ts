@@ -13,9 +13,17 @@ export interface NarrowRequest {
   readonly nodes: readonly BlockRange[];
 }
 
+/**
+ * What the frames are compressed against: the generation's blocks as always, or nothing at all. A generation whose stored
+ * copy is damaged spoils every frame that it is the dictionary of.
+ */
+export type RefetchDictionary = "generation" | "none";
+const DICTIONARIES: readonly RefetchDictionary[] = ["generation", "none"];
+
 /** "Send the contents of these blocks", in this order. */
 export interface RefetchRequest {
   readonly device: DeviceName;
+  readonly dictionary: RefetchDictionary;
   readonly ranges: readonly BlockRange[];
 }
 
@@ -96,10 +104,11 @@ export function decodeNodes(data: Buffer, nodes: number): Buffer {
   return prefixes;
 }
 
-/** Layout: format, kind; device u8; the ranges of blocks as gaps and lengths. */
+/** Layout: format, kind; device u8; dictionary u8; the ranges of blocks as gaps and lengths. */
 export function encodeRefetchRequest(request: RefetchRequest): Buffer {
   const writer = beginMessage("refetch");
   writeDevice(writer, request.device);
+  writer.u8(DICTIONARIES.indexOf(request.dictionary));
   writeRanges(writer, request.ranges);
   return writer.finish();
 }
@@ -108,7 +117,9 @@ export function encodeRefetchRequest(request: RefetchRequest): Buffer {
 export function decodeRefetchRequest(data: Buffer): RefetchRequest {
   const reader = openMessage(data, "refetch", MAX_MESSAGE_BYTES);
   const device = readDevice(reader, "refetch");
+  const dictionary = DICTIONARIES[reader.u8()];
+  if (dictionary === undefined) throw peer("refetch", "names an unknown dictionary");
   const ranges = readRanges(reader, "refetch", MAX_REFETCH_BLOCKS);
   reader.end();
-  return { device, ranges };
+  return { device, dictionary, ranges };
 }

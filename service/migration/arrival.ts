@@ -25,6 +25,8 @@ export interface ArrivalOptions {
   readonly link: PeerLink;
   readonly offer: Message<"offer">;
   readonly base: GenerationRecord;
+  /** Why no twin may run; null when one may. */
+  readonly withoutTwin: string | null;
   readonly journal: DestinationJournal;
   readonly progress: Progress;
   /** Fires when the link breaks or the service stops. */
@@ -88,7 +90,7 @@ export class Arrival {
 
   /** Begins what can be made ready while the user still works on the other host. */
   async #prepare(): Promise<{ readonly state: Promise<IncomingState> }> {
-    const { offer, base, progress, journal, link } = this.#options;
+    const { offer, base, withoutTwin, progress, journal, link } = this.#options;
     const signal = this.#signal;
     const dir = this.#ctx.store.paths.incomingOf(offer.id);
     await freshDir(dir);
@@ -97,7 +99,8 @@ export class Arrival {
     // Not only where it is awaited: the source stands still until it hears of it.
     files.catch((error: unknown) => link.abort(error));
     this.#files = files;
-    if (offer.mode === "replay") {
+    if (withoutTwin !== null) this.#twinDone = Promise.resolve({ ...NO_TWIN, notes: [withoutTwin] });
+    else if (offer.mode === "replay") {
       this.#twin = new TwinRun(this.#ctx, {
         migrationId: offer.id,
         base,

@@ -2,7 +2,7 @@ import { throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
-import { mergeSegments } from "../../protocol/input-log.ts";
+import { mergeSegments, type NumberedSegment } from "../../protocol/input-log.ts";
 import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
 import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
 import { answerNarrow, encodeDelta, type SourceStats } from "../../syncer/index.ts";
@@ -26,6 +26,15 @@ const NEED_SPARE_BYTES = 64 * 1024;
 /** The hardest that the residual is ever compressed: above, zstd only takes more memory. */
 const MAX_LEVEL = 19;
 
+/** A state that stands still. */
+export interface AtRest {
+  readonly state: StateAtRest;
+  /** The input log that led to it; without segments in overlay mode. */
+  readonly log: readonly NumberedSegment[];
+  /** What the user should know about it. */
+  readonly notes: readonly string[];
+}
+
 export interface DepartureOptions {
   readonly link: PeerLink;
   readonly id: string;
@@ -33,8 +42,7 @@ export interface DepartureOptions {
   readonly journal: SourceJournal;
   /** zstd level asked for; null chooses. */
   readonly level: number | null;
-  /** Makes the state stand still, and reads its input log (without segments in overlay mode). */
-  readonly atRest: () => Promise<{ readonly state: StateAtRest; readonly log: readonly Buffer[] }>;
+  readonly atRest: () => Promise<AtRest>;
   /** Whether the new generation's files are wanted here. */
   readonly keeps: "generation" | "nothing";
   readonly progress: Progress;
@@ -49,6 +57,7 @@ export interface Departed {
   readonly prepared: Prepared;
   readonly stats: SourceStats;
   readonly level: number;
+  readonly notes: readonly string[];
   readonly seconds: {
     readonly suspend: number;
     readonly log: number;
@@ -73,10 +82,10 @@ export class Departure {
   async run(): Promise<Departed> {
     const { journal, id, base, progress, signal, link } = this.#options;
     const clock = new PhaseClock();
-    const { state, log } = await this.#options.atRest();
+    const { state, log, notes } = await this.#options.atRest();
     journal.advance("suspend");
     const suspend = clock.next();
-    await this.#sendLog(log);
+    const logNotes = await this.#sendLog(log);
     const logSeconds = clock.next();
     await freshDir(this.#ctx.store.paths.incomingOf(id));
     const { dir: runDir } = await this.#ctx.runDirs.create(incomingRunId(id));
@@ -94,17 +103,22 @@ export class Departure {
       const [parts, prepared] = await this.#finish(outgoing, manifest, trees, level);
       throwIfAborted(signal);
       const seconds = { suspend, log: logSeconds, index, residual };
-      return { manifest, parts, prepared, stats: outgoing.source.stats, level, seconds };
+      return { manifest, parts, prepared, stats: outgoing.source.stats, level, notes: [...notes, ...logNotes], seconds };
     } finally {
       await outgoing.close();
       await this.#ctx.runDirs.remove(incomingRunId(id));
     }
   }
 
-  async #sendLog(segments: readonly Buffer[]): Promise<void> {
-    const { link } = this.#options;
+  /** @returns what the user should know about it */
+  async #sendLog(segments: readonly NumberedSegment[]): Promise<string[]> {
+    const { link, id } = this.#options;
+    const notes: string[] = [];
     // What was recorded in many small pieces compresses better as few large ones.
-    const merged = segments.length === 0 ? [] : await mergeSegments(segments);
+    const merged = await mergeSegments(segments, (error) => {
+      this.#ctx.log.error({ err: error, migration: id }, "reading the input log");
+      notes.push(`${error.message}; what was done after that could not be replayed`);
+    });
     const startedMs = performance.now();
     for (const segment of merged) await link.sendBytes("logSegment", segment);
     this.#rate.note(
@@ -112,6 +126,7 @@ export class Departure {
       startedMs,
     );
     await link.sendBytes("logEnd");
+    return notes;
   }
 
   async #sendIndex(outgoing: OutgoingState): Promise<void> {
@@ -191,7 +206,7 @@ export class Departure {
         case "prepared":
           return decodeMessage("prepared", frame.payload);
         default:
-          throw unexpected(frame.name, "prepared");
+          throw unexpected(frame.name, "prepared", link.peer);
       }
     }
   }

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
-import { HomewardError } from "../../common/errors.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MigrationRow } from "../../protocol/control.ts";
 import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import { requireNotMigrating } from "./admission.ts";
+import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
 import { recoverMigrations } from "./recovery.ts";
 import { servePeer } from "./serve-peer.ts";
@@ -58,6 +59,9 @@ export class Migrations {
    */
   async startMigration(request: MigrationRequest, options: JobOptions): Promise<MigrationReport> {
     const workspace = this.#ctx.workspaces.get(request.workspace);
+    requireMovable(this.#ctx, workspace, request.peer);
+    await this.#requireIntact(workspace, workspace.base, options);
+    // Again, because that may have taken a while; from here to the row nothing can come between.
     const base = requireMovable(this.#ctx, workspace, request.peer);
     const { mode, hold } = request;
     const job = this.#job(request, "migration", base, options);
@@ -70,7 +74,7 @@ export class Migrations {
         job.progress.update({ phase: "suspend", done: 0, unit: "steps" });
         const state = await workspace.suspendForMigration(signal);
         if (state.base !== base) throw new HomewardError("CONFLICT", `${workspace.name} was sealed meanwhile`);
-        return { state, log: await this.#log(workspace, base, mode) };
+        return { state, ...(await this.#log(workspace, base, mode)) };
       },
       goOn: () => workspace.resumeAfterCancel(),
     });
@@ -88,8 +92,9 @@ export class Migrations {
       throw new HomewardError("CONFLICT", `generation ${request.root.slice(0, 12)} has no parent to measure from`, {
         hint: "Use the workspace, then seal it again.",
       });
+    for (const root of [parent, request.root]) await this.#requireIntact(workspace, root, options);
     const log = await this.#log(workspace, parent, request.mode);
-    if (request.mode === "replay" && log.length === 0)
+    if (request.mode === "replay" && log.log.length === 0)
       throw new HomewardError("NOT_FOUND", `the input log that leads to ${request.root.slice(0, 12)} is not kept`, {
         hint: "Measure with --mode overlay.",
       });
@@ -99,14 +104,32 @@ export class Migrations {
       hold: true,
       overlayPath: layers[0] ?? devicePath,
       devicePath,
-      atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, log }),
+      atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
       goOn: () => Promise.resolve(),
     });
   }
 
-  async #log(workspace: Workspace, base: string, mode: MigrationMode): Promise<readonly Buffer[]> {
-    if (mode === "overlay") return [];
-    return (await workspace.inputLog.segments(base)).map(({ data }) => data);
+  /** What is sent is told by how it differs from this: were it damaged, the damage would be what arrives. */
+  async #requireIntact(workspace: Workspace, root: string | null, options: JobOptions): Promise<void> {
+    if (root === null) return;
+    await this.#ctx.generationCheck.requireIntact(this.#ctx.store.generations.require(root), {
+      ...options,
+      signal: AbortSignal.any([this.#ctx.stopping, ...(options.signal === undefined ? [] : [options.signal])]),
+      hint: `${workspace.name} goes on here. Seal it with an export, and create it anew from that on the other host.`,
+    });
+  }
+
+  /** A log that cannot be read costs bytes: nothing is replayed then. */
+  async #log(workspace: Workspace, base: string, mode: MigrationMode): Promise<Pick<AtRest, "log" | "notes">> {
+    if (mode === "overlay") return { log: [], notes: [] };
+    try {
+      return { log: await workspace.inputLog.segments(base), notes: [] };
+    } catch (thrown) {
+      const error = toHomewardError(thrown);
+      if (error.code !== "DAMAGED") throw error;
+      this.#ctx.log.error({ err: error, workspace: workspace.name }, "reading the input log");
+      return { log: [], notes: [`nothing was replayed: ${error.message}`] };
+    }
   }
 
   /** What migrations and measurements have in common; the durable row exists when this returns. */
@@ -187,7 +210,7 @@ export class Migrations {
 
 /** Returns the generation that a migration would start from. @throws CONFLICT */
 function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string): string {
-  const { name, owner, base, state } = workspace;
+  const { name, owner, base, state, doing } = workspace;
   if (peer === ctx.hostName) throw new HomewardError("USAGE", `${peer} is this host`);
   if (owner !== "here")
     throw new HomewardError("CONFLICT", `${name} is on ${owner}`, { hint: `Migrate it from ${owner}.` });
@@ -196,6 +219,8 @@ function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string)
       hint: `Seal it with an export, and create it on ${peer} from the exported folder.`,
     });
   if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: "Start it first." });
+  if (doing !== null)
+    throw new HomewardError("CONFLICT", `${name} is busy (${doing})`, { hint: "Wait for that to end." });
   requireNotMigrating(ctx, name);
   return base;
 }

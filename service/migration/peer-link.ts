@@ -154,7 +154,7 @@ export class PeerLink {
   /** The next frame, which must be `name`. @throws PEER if it is another */
   async expectFrame(name: FrameName): Promise<Buffer> {
     const frame = await this.receive();
-    if (frame.name !== name) throw unexpected(frame.name, name);
+    if (frame.name !== name) throw unexpected(frame.name, name, this.peer);
     return frame.payload;
   }
 
@@ -163,7 +163,7 @@ export class PeerLink {
     for (;;) {
       const frame = await this.receive();
       if (frame.name === end) return frame.payload;
-      if (frame.name !== name) throw unexpected(frame.name, name);
+      if (frame.name !== name) throw unexpected(frame.name, name, this.peer);
       yield frame.payload;
     }
   }
@@ -251,7 +251,9 @@ export class PeerLink {
         return;
       case "abort": {
         const { code, message, hint } = decodeMessage("abort", frame.payload);
-        this.#fail(new HomewardError(code, message, { data: { host: this.peer }, ...(hint === null ? {} : { hint }) }));
+        // What is said there of "this computer" would be taken for this one here.
+        const told = code === "CANCELLED" || message.includes(this.peer) ? message : `${this.#name()}: ${message}`;
+        this.#fail(new HomewardError(code, told, { data: { host: this.peer }, ...(hint === null ? {} : { hint }) }));
         void this.close();
         return;
       }
@@ -292,6 +294,9 @@ export class PeerLink {
 }
 
 /** The error for a frame that is not due now. */
-export function unexpected(name: FrameName, wanted: string): HomewardError {
-  return new HomewardError("PEER", `the other host sent ${name} where ${wanted} was due`);
+export function unexpected(name: FrameName, wanted: string, peer: string): HomewardError {
+  const who = peer === "" ? "the other host" : peer;
+  return new HomewardError("PEER", `${who} does not keep to the protocol: it sent ${name} where ${wanted} was due`, {
+    hint: "Run the same version of Homeward on both hosts.",
+  });
 }

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
-import { admit, requireNotMigrating } from "./admission.ts";
+import { admit, requireNotMigrating, type Admitted } from "./admission.ts";
 import { Arrival } from "./arrival.ts";
 import { DestinationJournal } from "./journal.ts";
 import { PeerLink, unexpected } from "./peer-link.ts";
@@ -32,7 +32,7 @@ export async function servePeer(ctx: ServiceContext, settlement: Settlement, str
         await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
         break;
       default:
-        throw unexpected(frame.name, "offer");
+        throw unexpected(frame.name, "offer", link.peer);
     }
   } catch (error) {
     await link.abort(error);
@@ -60,7 +60,27 @@ function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): string {
 }
 
 async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: PeerLink, offer: Offer): Promise<void> {
-  const base = await admit(ctx, offer, link.peer);
+  const shown = new WireProgress(link);
+  try {
+    const signal = AbortSignal.any([link.signal, ctx.stopping]);
+    const admitted = await admit(ctx, offer, link.peer, { signal, progress: shown });
+    await receive(ctx, settlement, { link, offer, admitted, shown, signal });
+  } finally {
+    shown.stop();
+  }
+}
+
+interface Reception {
+  readonly link: PeerLink;
+  readonly offer: Offer;
+  readonly admitted: Admitted;
+  readonly shown: WireProgress;
+  readonly signal: AbortSignal;
+}
+
+/** Takes what was admitted, and whatever follows. */
+async function receive(ctx: ServiceContext, settlement: Settlement, reception: Reception): Promise<void> {
+  const { link, offer, admitted, shown, signal } = reception;
   // Again, because the look at the files took a while; from here to the row nothing can come between.
   if (offer.kind === "migration") requireNotMigrating(ctx, offer.workspace);
   const journal = DestinationJournal.begin(ctx.store, {
@@ -71,11 +91,10 @@ async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: Pee
     mode: offer.mode,
     base: offer.base,
   });
-  const signal = AbortSignal.any([link.signal, ctx.stopping]);
-  const shown = new WireProgress(link);
   const progress = ctx.activity.watch(offer.workspace, shown);
   try {
-    const prepared = await new Arrival(ctx, { link, offer, base, journal, progress, signal }).run();
+    const prepared = await new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal }).run();
+    if (offer.kind === "migration") await ctx.generationCheck.vouch(ctx.store.generations.require(prepared.root));
     // The report counts every byte: nothing may come after it.
     shown.stop();
     await link.send("prepared", prepared);
@@ -87,7 +106,6 @@ async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: Pee
     else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
     throw error;
   } finally {
-    shown.stop();
     ctx.activity.clear(offer.workspace);
   }
 }

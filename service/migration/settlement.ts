@@ -65,9 +65,10 @@ export class Settlement {
         throw new HomewardError("PEER", `${row.peer} took a workspace that was not released to it`, { data: { id } });
       if (journal.state === "released") {
         const { parts } = releasedDataSchema.parse(this.#ctx.store.migrations.data(id));
-        await this.#ctx.workspaces.get(row.workspace).becomeGeneration(parts, row.peer);
+        const kept = await this.#ctx.workspaces.get(row.workspace).becomeGeneration(parts, row.peer);
         journal.advance("peer-took", { error: null });
         await removeIncoming(this.#ctx, id);
+        await this.#ctx.generationCheck.vouch(kept);
       }
     });
     this.#deferred(id).resolve(undefined);

@@ -6,11 +6,10 @@ import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
-import { Departure, type Departed } from "./departure.ts";
+import { Departure, type AtRest, type Departed } from "./departure.ts";
 import { removeIncoming } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
 import { countingItself, makeReport } from "./make-report.ts";
-import type { StateAtRest } from "./outgoing-state.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
 
@@ -30,7 +29,7 @@ export interface SourceJobOptions {
   /** Files whose sizes go into the offer; the overlay only grows a little until it is sent. */
   readonly overlayPath: string;
   readonly devicePath: string;
-  readonly atRest: (signal: AbortSignal) => Promise<{ readonly state: StateAtRest; readonly log: readonly Buffer[] }>;
+  readonly atRest: (signal: AbortSignal) => Promise<AtRest>;
   /** Undoes `atRest`; called when nothing came of the migration, whether or not `atRest` was reached. */
   readonly goOn: () => Promise<void>;
   /** When the user asked for it (performance.now). */
@@ -65,7 +64,7 @@ export class SourceJob {
       keepOn();
     } catch (error) {
       await this.#giveUp(link, error);
-      throw error;
+      throw kind === "migration" ? this.#reassuring(error) : error;
     }
     link.endOn(this.#ctx.stopping);
     try {
@@ -73,6 +72,13 @@ export class SourceJob {
     } finally {
       void link.close();
     }
+  }
+
+  /** Whoever is told what went wrong wants to know first whether something was lost. */
+  #reassuring(thrown: unknown): HomewardError {
+    const { code, message, hint, data } = toHomewardError(thrown);
+    const goesOn = `${this.#options.workspace} goes on here, nothing was lost.`;
+    return new HomewardError(code, message, { hint: hint === undefined ? goesOn : `${goesOn} ${hint}`, cause: thrown, data });
   }
 
   /** Nothing was given up: the workspace goes on here. @throws GUEST if it cannot */
@@ -239,7 +245,7 @@ export class SourceJob {
         departed,
         done,
         clickToUsableMs: performance.now() - clickedMs,
-        notes,
+        notes: [...departed.notes, ...notes],
       },
       link.bytes,
     );

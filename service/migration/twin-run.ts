@@ -1,7 +1,7 @@
 import { delay, throwIfAborted } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
-import { decodeSegment, type InputEvent } from "../../protocol/input-log.ts";
+import { readableEvents, type InputEvent } from "../../protocol/input-log.ts";
 import type { Prepared } from "../../protocol/wire/messages.ts";
 import { replaySummary, type ReplayReport } from "../../replayer/report.ts";
 import type { ServiceContext } from "../context.ts";
@@ -52,7 +52,7 @@ export class TwinRun {
     const { signal } = this.#options;
     try {
       this.#twin = await this.#prepare();
-      const events = await decodeLog(await this.#options.log);
+      const events = await this.#readLog();
       if (events.length === 0) this.#notes.push("nothing was recorded, so nothing was replayed");
       else {
         this.#options.onReplay();
@@ -65,6 +65,17 @@ export class TwinRun {
       this.#note("the twin could not be used", error);
     }
     return { open: this.#open, replay: this.#replay, replayMs: this.#replayMs, notes: this.#notes };
+  }
+
+  /** Up to the first damage on the way, if there is any. */
+  async #readLog(): Promise<InputEvent[]> {
+    const segments = (await this.#options.log).map((data, seq) => ({ data, seq }));
+    const readable = readableEvents(segments, (error) => {
+      this.#note("not all of the input log could be replayed", error);
+    });
+    const events: InputEvent[] = [];
+    for await (const event of readable) events.push(event);
+    return events;
   }
 
   async #prepare(): Promise<Twin> {
@@ -118,13 +129,6 @@ export class TwinRun {
       this.#ctx.log.error({ err: error, migration: this.#options.migrationId }, "ending the twin");
     }
   }
-}
-
-/** @throws DAMAGED */
-async function decodeLog(segments: readonly Buffer[]): Promise<InputEvent[]> {
-  const events: InputEvent[] = [];
-  for (const segment of segments) for (const event of await decodeSegment(segment)) events.push(event);
-  return events;
 }
 
 function replayResult(report: ReplayReport): Prepared["replay"] {

@@ -25,6 +25,9 @@ export const GENERATION_FILES = {
   diskHashes: "disk.hashes",
 } as const;
 
+/** In a stored generation's folder only, and no part of it: what was found when its files were last read as a whole. */
+const CHECKED = "checked";
+
 export const EXPORT_FILES = { ...GENERATION_FILES, disk: "disk.qcow2", kernel: "kernel", initrd: "initrd" } as const;
 
 /** Files of a guest folder that guests/ builds. */
@@ -60,6 +63,7 @@ export interface GenerationPaths {
   readonly diskTree: string;
   readonly ramHashes: string;
   readonly diskHashes: string;
+  readonly checked: string;
 }
 
 function savedPaths(dir: string): SavedPaths {
@@ -148,6 +152,7 @@ export function generationPaths(dir: string): GenerationPaths {
     diskTree: join(dir, GENERATION_FILES.diskTree),
     ramHashes: join(dir, GENERATION_FILES.ramHashes),
     diskHashes: join(dir, GENERATION_FILES.diskHashes),
+    checked: join(dir, CHECKED),
   };
 }
 

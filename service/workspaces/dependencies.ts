@@ -4,6 +4,7 @@ import type { MachineDefinition } from "../../protocol/machine.ts";
 import type { HashPool } from "../../syncer/hash-pool.ts";
 import type { AcceleratorProbe } from "../../vm/accelerator.ts";
 import type { Activity } from "../context.ts";
+import type { GenerationCheck } from "../generation-check.ts";
 import type { RunDirs } from "../run-dirs.ts";
 import type { Store } from "../store/store.ts";
 import type { WorkspaceRow } from "../store/workspaces-table.ts";
@@ -13,6 +14,7 @@ export interface WorkspaceDeps {
   readonly hostName: string;
   readonly store: Store;
   readonly runDirs: RunDirs;
+  readonly generationCheck: GenerationCheck;
   readonly hashPool: HashPool;
   readonly activity: Activity;
   readonly log: Logger;

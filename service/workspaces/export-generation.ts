@@ -27,6 +27,10 @@ export async function exportGeneration(
   options: OperationOptions,
 ): Promise<void> {
   await requireFreeTarget(dir);
+  await deps.generationCheck.requireIntact(generation, {
+    ...options,
+    hint: "Start the workspace and seal it again: that makes a generation of what it is now.",
+  });
   const partial = `${dir}.partial`;
   await freshDir(partial);
   try {

@@ -103,6 +103,10 @@ export async function importGeneration(
   const { machine } = manifest;
   const known = deps.store.generations.get(manifest.root);
   if (known !== null) {
+    await deps.generationCheck.requireIntact(known, {
+      ...options,
+      hint: "Delete every workspace on this host that is based on it, then create it again.",
+    });
     deps.store.transaction(() => {
       options.together(known.layerIds);
     });
@@ -122,7 +126,7 @@ export async function importGeneration(
     await convertImage(join(dir, EXPORT_FILES.disk), disk, options);
     await checkFiles(manifest, to, disk);
     if (!options.verified) await checkContent(deps, manifest, to, disk, options);
-    await deps.store.generations.install(
+    const generation = await deps.store.generations.install(
       {
         manifest,
         ramPath: to.ram,
@@ -136,6 +140,8 @@ export async function importGeneration(
       },
       options.together,
     );
+    await rm(to.dir, { recursive: true, force: true });
+    if (!options.verified) await deps.generationCheck.vouch(generation);
   } finally {
     await rm(to.dir, { recursive: true, force: true });
   }

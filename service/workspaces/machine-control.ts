@@ -128,6 +128,11 @@ export class MachineControl {
     const { state, resumeFrom, base } = this.#row;
     const generation =
       resumeFrom === "generation" && base !== null ? this.#deps.store.generations.require(base) : null;
+    if (generation !== null)
+      await this.#deps.generationCheck.requireMemoryIntact(generation, {
+        ...options,
+        hint: `"homeward power ${this.#row.name} off" gives the memory up; it then boots from its disk.`,
+      });
     const saved = generation === null ? this.paths.saved : { ram: generation.ramPath, device: generation.devicePath };
     await prepareOverlay(this.#deps, this.#row, generation === null ? "kept" : "fresh");
     const ramPath = await prepareRam(this.#deps, this.#row);

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { HomewardError } from "../../common/errors.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { buildGeneration } from "./hash-generation.ts";
@@ -34,14 +34,34 @@ async function sealSaved(
   control: MachineControl,
   options: OperationOptions,
 ): Promise<GenerationRecord> {
-  const { base, resumeFrom, id } = control.row;
+  const { base, resumeFrom, id, name } = control.row;
   const generation = base === null ? null : deps.store.generations.require(base);
   if (resumeFrom === "generation" && generation !== null) return generation;
   const saved = savedMachine(deps.store, control);
-  const built = await buildGeneration(deps, { id, saved, base: generation }, options);
+  // From a damaged one only what differs would be hashed, and the damage be taken over under a name that denies it.
+  const intact = generation !== null && (await isIntact(deps, generation, name, options)) ? generation : null;
+  const built = await buildGeneration(deps, { id, saved, base: intact }, options);
   try {
-    return await installSaved(deps.store, control, built.parts, {});
+    const sealed = await installSaved(deps.store, control, built.parts, {});
+    await deps.generationCheck.vouch(sealed);
+    return sealed;
   } finally {
     await rm(built.dir, { recursive: true, force: true });
+  }
+}
+
+async function isIntact(
+  deps: WorkspaceDeps,
+  generation: GenerationRecord,
+  workspace: string,
+  options: OperationOptions,
+): Promise<boolean> {
+  try {
+    await deps.generationCheck.requireIntact(generation, { ...options, hint: "" });
+    return true;
+  } catch (error) {
+    if (toHomewardError(error).code !== "DAMAGED") throw error;
+    deps.log.error({ err: error, workspace }, "the generation before is damaged; all of the machine is hashed anew");
+    return false;
   }
 }

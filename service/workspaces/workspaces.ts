@@ -131,6 +131,8 @@ export class Workspaces {
       throw new HomewardError("USAGE", `${hostName} is this host: leave the owner out`, { data: { owner } });
     const manifest = await readGenerationFolder(from);
     const { root, machine } = manifest;
+    // What a workspace that was just deleted had may still be there, and be the damaged copy that this one is to replace.
+    await this.#tidying;
     await importGeneration(this.#deps, from, manifest, {
       ...options,
       verified: request.verified,
@@ -139,6 +141,7 @@ export class Workspaces {
         store.workspaces.insert({ name, owner, base: root, machine, state, resumeFrom: "generation", layers });
       },
     });
+    this.checkBases();
   }
 
   /** @throws NOT_FOUND, CONFLICT if its machine is on */
@@ -146,6 +149,13 @@ export class Workspaces {
     await this.get(name).remove();
     this.#all.delete(name);
     this.tidy();
+  }
+
+  /** Looks, in the background, whether the generations that the next moves begin with are intact. */
+  checkBases(): void {
+    const { store, generationCheck } = this.#deps;
+    const bases = new Set(this.list().map(({ base }) => base));
+    generationCheck.checkSoon([...bases].filter((root) => root !== null).map((root) => store.generations.require(root)));
   }
 
   /** Removes generations that are no longer wanted and shortens long chains of layers, in the background. */

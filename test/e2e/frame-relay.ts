@@ -9,8 +9,8 @@ export type Sender = "caller" | "answerer";
 export interface Trap {
   readonly from: Sender;
   readonly frame: FrameName;
-  /** "cut" drops the frame and closes the connection both ways. */
-  readonly then: () => Promise<"pass" | "cut">;
+  /** "cut" drops the frame and closes the connection both ways; bytes go out in the frame's place. */
+  readonly then: (payload: Buffer) => Promise<"pass" | "cut" | Buffer>;
 }
 
 /** A unix socket that leads to another, looks at every frame, and can be made to do something exactly at one of them. */
@@ -22,6 +22,8 @@ export class FrameRelay {
   /** Bytes handed on since the last `reset`. */
   bytes = 0;
   trap: Trap | null = null;
+  /** Takes connections in the place of the target. */
+  impostor: ((caller: Socket) => void) | null = null;
 
   private constructor(path: string, target: string) {
     this.#path = path;
@@ -38,6 +40,13 @@ export class FrameRelay {
   }
 
   #serve(caller: Socket): void {
+    if (this.impostor !== null) {
+      this.#sockets.add(caller);
+      caller.on("error", () => caller.destroy());
+      caller.on("close", () => this.#sockets.delete(caller));
+      this.impostor(caller);
+      return;
+    }
     const answerer = connect({ path: this.#target, allowHalfOpen: true });
     const cut = (): void => {
       caller.destroy();
@@ -57,11 +66,14 @@ export class FrameRelay {
     for await (const chunk of from as AsyncIterable<Buffer>)
       for (const { name, payload } of parser.push(chunk)) {
         const { trap } = this;
+        let instead: "pass" | Buffer = "pass";
         if (trap?.frame === name && trap.from === sender) {
           this.trap = null;
-          if ((await trap.then()) === "cut") throw new Error("cut");
+          const then = await trap.then(payload);
+          if (then === "cut") throw new Error("cut");
+          instead = then;
         }
-        const bytes = Buffer.concat([frameHeader(name, payload.length), payload]);
+        const bytes = instead !== "pass" ? instead : Buffer.concat([frameHeader(name, payload.length), payload]);
         this.bytes += bytes.length;
         if (!to.write(bytes)) await new Promise((resolve) => to.once("drain", resolve));
       }

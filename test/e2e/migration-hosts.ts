@@ -16,10 +16,27 @@ const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
 const READY_MS = 60_000;
 export const WORKSPACE = "desk";
 
+/** What is different about the computer that a service runs on. */
+export interface Circumstances {
+  /** Where it finds programs. */
+  readonly path?: string;
+  /** Its state folder is empty, and on a disk of this size. */
+  readonly roomBytes?: number;
+}
+
+/** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
+function smallDisk(dir: string, bytes: number): string[] {
+  const namespaces = process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"];
+  const script = `mkdir -p "$2" && mount -t tmpfs -o "size=$1,mode=0700" none "$2" && shift 2 && exec "$@"`;
+  return ["unshare", ...namespaces, "--", "sh", "-c", script, "sh", String(bytes), dir];
+}
+
 /** A service in a process of its own, which can be killed and started again on the same state folder. */
 export class TestHost {
   readonly name: string;
   readonly state: string;
+  /** Where the state folder can be looked into. */
+  files: string;
   readonly #dir: string;
   readonly #args: readonly string[];
   #child: ChildProcess | null = null;
@@ -30,13 +47,19 @@ export class TestHost {
     this.name = name;
     this.#dir = dir;
     this.state = join(dir, name);
+    this.files = this.state;
     const listen = join(dir, `${name}.sock`);
     this.#args = ["--state", this.state, "--name", name, "--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
   }
 
-  async start(): Promise<void> {
+  async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
-    const child = await start(process.execPath, [SERVICE, ...this.#args], { stdio: ["ignore", "pipe", log.fd] });
+    const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
+    const [command = "", ...args] = [...room, process.execPath, SERVICE, ...this.#args];
+    const child = await start(command, args, {
+      stdio: ["ignore", "pipe", log.fd],
+      ...(path === undefined ? {} : { env: { ...process.env, PATH: path } }),
+    });
     await log.close();
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
@@ -50,7 +73,9 @@ export class TestHost {
         reject(new Error(`${this.name} ended while it started`));
       });
     });
-    this.#client = await ControlClient.connect(join(this.state, "control.sock"));
+    // Of a host with a disk of its own the folder is not seen from here.
+    this.files = roomBytes === undefined ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
+    this.#client = await ControlClient.connect(join(this.files, "control.sock"));
     this.#idleMemory = await this.#memory("VmRSS");
   }
 
@@ -64,9 +89,14 @@ export class TestHost {
     await exited(child);
   }
 
-  async restart(): Promise<void> {
+  async restart(circumstances: Circumstances = {}): Promise<void> {
     await this.kill();
-    await this.start();
+    await this.start(circumstances);
+  }
+
+  /** "SIGSTOP" makes it as silent as a computer that was closed, "SIGCONT" wakes it. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(name);
   }
 
   /** Ends the service and its machines; a service that was killed is started again for that. */
@@ -116,10 +146,13 @@ export class TwoHosts {
   readonly near: TestHost;
   readonly far: TestHost;
   readonly relay: FrameRelay;
+  /** The generation that both began with. */
+  readonly exported: string;
 
   private constructor(dir: string, relay: FrameRelay) {
     this.dir = dir;
     this.relay = relay;
+    this.exported = join(dir, "export");
     this.near = new TestHost(dir, "near", { name: "far", socket: join(dir, "relay.sock") });
     this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") });
   }
@@ -138,11 +171,10 @@ export class TwoHosts {
     // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
     await type(console, "clear\n");
     await stillPicture(console, 1500);
-    const copy = join(dir, "export");
+    const copy = hosts.exported;
     await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
     console.close();
     await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
-    await rm(copy, { recursive: true });
     return hosts;
   }
 

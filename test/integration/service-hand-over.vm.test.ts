@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../common/abort.ts";
 import { buildGuest } from "../../guests/build.ts";
 import { Activity } from "../../service/context.ts";
+import { GenerationCheck } from "../../service/generation-check.ts";
 import { RunDirs } from "../../service/run-dirs.ts";
 import { Store } from "../../service/store/store.ts";
 import type { WorkspaceDeps } from "../../service/workspaces/dependencies.ts";
@@ -31,14 +32,13 @@ class TestHost {
   /** @param tmpfs where running RAM goes; null puts it on disk */
   static async open(dir: string, hostName: string, hashPool: HashPool, tmpfs: string | null): Promise<TestHost> {
     const store = await Store.open(join(dir, hostName), hostName);
+    const runDirs = await RunDirs.open(store.paths, { tmpfs });
+    const log = pino({ level: "silent" });
+    const parts = { hostName, store, runDirs, hashPool, log, stopping: new AbortController().signal };
     const deps: WorkspaceDeps = {
-      hostName,
-      store,
-      runDirs: await RunDirs.open(store.paths, { tmpfs }),
-      hashPool,
+      ...parts,
+      generationCheck: new GenerationCheck(parts),
       activity: new Activity(),
-      log: pino({ level: "silent" }),
-      stopping: new AbortController().signal,
       accelerator: () => Promise.resolve({ accelerator: "tcg", reason: "the test says so" }),
       qemuVersion: () => Promise.resolve("7.2"),
     };

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { HomewardError } from "../../common/errors.ts";
-import { decodeSegment, encodeSegment, mergeSegments, type InputEvent } from "../../protocol/input-log.ts";
+import {
+  decodeSegment,
+  encodeSegment,
+  mergeSegments,
+  readableEvents,
+  type InputEvent,
+  type NumberedSegment,
+} from "../../protocol/input-log.ts";
 import { checkpoint, ONE_OF_EACH, randomEvents, randomSource } from "./input-log-events.ts";
 
 /** What version 1 made of ONE_OF_EACH. If this changes, stored logs can no longer be read: make a new version. */
@@ -19,6 +26,57 @@ async function expectSameOrDamaged(data: Buffer, original: readonly InputEvent[]
     return "damaged";
   }
 }
+
+function numbered(parts: readonly Buffer[]): NumberedSegment[] {
+  return parts.map((data, seq) => ({ data, seq }));
+}
+
+function unharmed(error: HomewardError): never {
+  throw error;
+}
+
+/** What can be read of a log, and what is said about the rest. */
+async function readable(segments: readonly NumberedSegment[]): Promise<{ events: InputEvent[]; said: string[] }> {
+  const events: InputEvent[] = [];
+  const said: string[] = [];
+  for await (const event of readableEvents(segments, ({ message }) => said.push(message))) events.push(event);
+  return { events, said };
+}
+
+describe("a log of which a segment is bad", () => {
+  const all = randomEvents(300, 9);
+  const parts = (): Promise<Buffer[]> =>
+    Promise.all([all.slice(0, 100), all.slice(100, 200), all.slice(200)].map(encodeSegment));
+
+  it.each<[string, (log: NumberedSegment[]) => NumberedSegment[], RegExp]>([
+    ["cut", ([a, b, c]) => [a, { ...b, data: b?.data.subarray(0, 50) }, c] as NumberedSegment[], /after 100 events/],
+    [
+      "flipped",
+      (log) => {
+        const data = log[1]?.data ?? Buffer.alloc(0);
+        data[40] = (data[40] ?? 0) ^ 4;
+        return log;
+      },
+      /after 100 events: .*checksum/,
+    ],
+    ["missing", (log) => log.filter(({ seq }) => seq !== 1), /after 100 events: segment 1 is missing/],
+    ["from another place", ([a, b, c]) => [a, c, b] as NumberedSegment[], /segment 1 is missing/],
+    ["missing at the start", (log) => log.slice(1), /after 0 events/],
+  ])("which is %s is read up to there, and says so", async (_, harm, message) => {
+    const { events, said } = await readable(harm(numbered(await parts())));
+    expect(said).toEqual([expect.stringMatching(message)]);
+    expect(events).toEqual(all.slice(0, events.length));
+    expect([0, 100]).toContain(events.length);
+    const heard: string[] = [];
+    const merged = await mergeSegments(harm(numbered(await parts())), (error) => heard.push(error.message));
+    expect((await Promise.all(merged.map(decodeSegment))).flat()).toEqual(events);
+    expect(heard).toEqual(said);
+  });
+
+  it("says nothing when none is", async () => {
+    expect(await readable(numbered(await parts()))).toEqual({ events: all, said: [] });
+  });
+});
 
 describe("log segments", () => {
   it("read back one event of each kind", async () => {
@@ -89,11 +147,11 @@ describe("log segments", () => {
     const events = randomEvents(3000, 7);
     const parts: Buffer[] = [];
     for (let at = 0; at < events.length; at += 20) parts.push(await encodeSegment(events.slice(at, at + 20)));
-    const merged = await mergeSegments(parts);
+    const merged = await mergeSegments(numbered(parts), unharmed);
     expect(merged.length).toBeLessThan(5);
     const read = (await Promise.all(merged.map(decodeSegment))).flat();
     expect(read).toEqual(events);
-    expect(await mergeSegments([])).toEqual([]);
+    expect(await mergeSegments([], unharmed)).toEqual([]);
   });
 
   it("take the largest screen there can be", async () => {

@@ -101,6 +101,7 @@ class FakeHost {
         connect: () => connectTo(other),
       },
       activity: new Activity(),
+      generationCheck: { vouch: () => Promise.resolve() },
       log: pino({ level: "silent" }),
       stopping: this.#stopping.signal,
     } as unknown as ServiceContext;
@@ -232,7 +233,7 @@ describe("a peer", () => {
     writeState(null, null);
     await far.start(near);
     const stranger = await PeerLink.open(await connectTo(far), { host: "stranger" });
-    await expect(stranger.receive()).rejects.toMatchObject({ code: "PEER", message: /does not know a host stranger/ });
+    await expect(stranger.receive()).rejects.toMatchObject({ code: "PEER", message: expect.stringMatching(/does not know a host stranger/) as string });
   });
 
   it("cannot release a migration that it is not the source of", async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeSegment, readableEvents } from "../../protocol/input-log.ts";
 import { LogStore } from "../../recorder/log-store.ts";
 
 describe("LogStore", () => {
@@ -62,6 +63,30 @@ describe("LogStore", () => {
     const nowhere = LogStore.open(join(dir, "no", "such", "folder"));
     await expect(nowhere.segments("a")).rejects.toMatchObject({ code: "ENVIRONMENT" });
     await nowhere.close().catch(() => undefined);
+  });
+
+  it("goes on after damage, with the file put aside and the log known to be incomplete", async () => {
+    await store.append("a", 0, Buffer.from("lost"), 0, 0, 1);
+    await store.close();
+    for (const suffix of ["-wal", "-shm"]) await rm(path + suffix, { force: true });
+    const bad = await readFile(path);
+    // The pages behind the header: the file opens, and its table cannot be read.
+    bad.fill(0xa5, 4096);
+    await writeFile(path, bad);
+    store = LogStore.open(path);
+    await expect(store.segments("a")).rejects.toMatchObject({ code: "DAMAGED" });
+    const { nextSeq } = await store.begin("a");
+    expect(nextSeq).toBe(1);
+    await store.append("a", nextSeq, await encodeSegment([{ atMs: 5, kind: "mark", mark: "resume" }]), 5, 5, 1);
+    const said: string[] = [];
+    for await (const event of readableEvents(await store.segments("a"), ({ message }) => said.push(message)))
+      throw new Error(`an event after the gap: ${event.kind}`);
+    expect(said).toEqual([expect.stringMatching(/damaged after 0 events/)]);
+    expect((await readFile(`${path}.damaged`)).subarray(4096).equals(bad.subarray(4096))).toBe(true);
+    // Another generation's log begins as it should, and nothing typed outlives its own.
+    expect((await store.begin("b")).nextSeq).toBe(0);
+    await store.truncate("a");
+    await expect(stat(`${path}.damaged`)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   it("does not make the event loop wait for the disk", async () => {

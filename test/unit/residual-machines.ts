@@ -134,6 +134,8 @@ export type MessageName = "index" | "need" | "frame" | "narrow" | "nodes" | "ref
 
 export interface ExchangeOptions {
   readonly base: State;
+  /** The destination's copy of the base, where it is damaged. */
+  readonly badBase?: State;
   readonly current: State;
   readonly twin?: State;
   readonly level?: number;
@@ -185,13 +187,15 @@ export async function exchange(lab: Lab, options: ExchangeOptions): Promise<Exch
     ...signal,
   });
 
-  await copyFileSparse(lab.path("base.ram"), lab.path("out.ram"));
-  await copyFileSparse(lab.path("base.disk"), lab.path("out.disk"));
+  const held = options.badBase === undefined ? base : await lab.state("bad", options.badBase);
+  const copied = options.badBase === undefined ? "base" : "bad";
+  await copyFileSparse(lab.path(`${copied}.ram`), lab.path("out.ram"));
+  await copyFileSparse(lab.path(`${copied}.disk`), lab.path("out.disk"));
   const outRam = lab.keep(await openFileBlocks(lab.path("out.ram"), { writable: true }));
   const outDisk = lab.keep(await openFileBlocks(lab.path("out.disk"), { writable: true }));
   const sink = new ResidualSink({
-    baseRam: base.ram,
-    baseDisk,
+    baseRam: held.ram,
+    baseDisk: withoutFile(held.disk),
     baseHashes,
     outRam,
     outDisk,

@@ -246,10 +246,10 @@ describe("the other messages", () => {
     const prefixes = randomBytes(seeded(3), 257 * 8);
     expect(decodeNodes(encodeNodes(prefixes), 257)).toEqual(prefixes);
     await expectClearErrors(encodeNodes(prefixes.subarray(0, 80)), (data) => decodeNodes(data, 10));
-    const refetch = encodeRefetchRequest({ device: "ram", ranges: nodes });
-    expect(decodeRefetchRequest(refetch)).toEqual({ device: "ram", ranges: nodes });
+    const refetch = encodeRefetchRequest({ device: "ram", dictionary: "none", ranges: nodes });
+    expect(decodeRefetchRequest(refetch)).toEqual({ device: "ram", dictionary: "none", ranges: nodes });
     await expectClearErrors(refetch, decodeRefetchRequest);
-    const large = encodeRefetchRequest({ device: "ram", ranges: [{ block: 0, count: 1_000_000 }] });
+    const large = encodeRefetchRequest({ device: "ram", dictionary: "generation", ranges: [{ block: 0, count: 1_000_000 }] });
     expect(() => decodeRefetchRequest(large)).toThrow(expect.objectContaining({ code: "PEER" }));
   });
 });

@@ -1,0 +1,114 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { noProgress } from "../../common/progress.ts";
+import { HomewardError } from "../../common/errors.ts";
+import type { MachineDefinition } from "../../protocol/machine.ts";
+import type { Message } from "../../protocol/wire/messages.ts";
+import type { ServiceContext } from "../../service/context.ts";
+import { admit, type Admitted } from "../../service/migration/admission.ts";
+import { Store } from "../../service/store/store.ts";
+import { generationFiles, machine, rootOf } from "./store-fixtures.ts";
+
+const ROOT = rootOf("a");
+
+describe("an offer", () => {
+  let dir: string;
+  let store: Store;
+  let host: { accelerator: "kvm" | "tcg"; qemuVersion: string; owner: string; damaged: boolean };
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "hw-admission-"));
+    store = await Store.open(join(dir, "state"), "far");
+    await store.generations.install(await generationFiles(join(dir, "state", "incoming", "x"), ROOT));
+    host = { accelerator: "tcg", qemuVersion: "7.2", owner: "near", damaged: false };
+  });
+  afterEach(async () => {
+    await store.close();
+    await rm(dir, { recursive: true });
+  });
+
+  function decide(change: Partial<Message<"offer">> = {}): Promise<Admitted> {
+    const ctx = {
+      hostName: "far",
+      store,
+      accelerator: () => Promise.resolve({ accelerator: host.accelerator, reason: "" }),
+      qemuVersion: () => Promise.resolve(host.qemuVersion),
+      workspaces: { get: () => ({ owner: host.owner }) },
+      generationCheck: {
+        requireIntact: (_: unknown, { hint }: { hint: string }) =>
+          host.damaged ? Promise.reject(new HomewardError("DAMAGED", "bad", { hint })) : Promise.resolve(),
+      },
+    } as unknown as ServiceContext;
+    const offer: Message<"offer"> = {
+      id: randomUUID(),
+      kind: "migration",
+      workspace: "desk",
+      mode: "overlay",
+      base: ROOT,
+      machine,
+      overlay_bytes: 0,
+      device_bytes: 0,
+      hold: true,
+      ...change,
+    };
+    return admit(ctx, offer, "near", { signal: new AbortController().signal, progress: noProgress });
+  }
+
+  it("of what this host holds and can run is admitted", async () => {
+    expect((await decide()).base.root).toBe(ROOT);
+  });
+
+  // QEMU itself would load such a state under tcg, run it, and go wrong later.
+  it.each<[Partial<MachineDefinition>, RegExp]>([
+    [{ cpuModel: "qemu64" }, /cpuModel is "qemu64" there and "Nehalem" here/],
+    [{ machineType: "pc-i440fx-7.1" }, /machineType is "pc-i440fx-7.1" there and "pc-i440fx-7.2" here/],
+    [{ cpus: 2 }, /cpus is 2 there and 1 here/],
+    [{ mac: "52:54:00:00:00:01", memoryBytes: 128 * 1024 * 1024 }, /memoryBytes is 134217728 there.*, mac is/],
+  ])("of another machine than the generation's, %j, is refused with both values", async (change, message) => {
+    await expect(decide({ machine: { ...machine, ...change } })).rejects.toMatchObject({
+      code: "INCOMPATIBLE",
+      message: expect.stringMatching(message) as string,
+      hint: expect.stringMatching(/far/) as string,
+    });
+  });
+
+  it("made with another QEMU, or another accelerator, is refused with both values", async () => {
+    host.qemuVersion = "5.2";
+    await expect(decide()).rejects.toMatchObject({
+      code: "INCOMPATIBLE",
+      message: expect.stringMatching(/desk was made with QEMU 7\.2; this computer has 5\.2/) as string,
+    });
+    host.qemuVersion = "7.2";
+    await expect(decide({ machine: { ...machine, accelerator: "kvm" } })).rejects.toMatchObject({
+      code: "INCOMPATIBLE",
+      data: { needed: "kvm", found: "tcg" },
+    });
+    // Where KVM works, a state made without it is still run without it, by its definition; another definition is not.
+    host.accelerator = "kvm";
+    await decide();
+    await expect(decide({ machine: { ...machine, accelerator: "kvm" } })).rejects.toMatchObject({
+      code: "INCOMPATIBLE",
+      message: expect.stringMatching(/accelerator is "kvm" there and "tcg" here/) as string,
+    });
+  });
+
+  it("that grew from a generation that is not here, or is damaged, is refused with what to do", async () => {
+    await expect(decide({ base: rootOf("b") })).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      message: expect.stringMatching(/far has no copy of the generation that desk grew from/) as string,
+      hint: expect.stringMatching(/export/) as string,
+      data: { root: rootOf("b") },
+    });
+    host.damaged = true;
+    await expect(decide()).rejects.toMatchObject({ code: "DAMAGED", hint: expect.stringMatching(/Delete desk on far/) as string });
+  });
+
+  it("from a host that does not own it here is refused", async () => {
+    host.owner = "here";
+    await expect(decide()).rejects.toMatchObject({ code: "CONFLICT", data: { owner: "far" } });
+    host.owner = "third";
+    await expect(decide()).rejects.toMatchObject({ code: "CONFLICT", data: { owner: "third" } });
+  });
+});
