@@ -214,6 +214,9 @@ export const controlMethods = {
   },
 } as const;
 
+/** Short calls that were begun on purpose and are finished even if the one who asked has gone. */
+export const FINISHED_WITHOUT_CLIENT: ReadonlySet<string> = new Set(["suspend", "power", "delete", "shutdown"]);
+
 export type ControlMethods = typeof controlMethods;
 export type ControlMethod = keyof ControlMethods;
 /** What a caller writes: defaults may be left out. */

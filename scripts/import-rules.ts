@@ -25,7 +25,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "cli/commands/create.ts",
   "cli/commands/demo.ts",
   "cli/commands/doctor.ts",
-  "cli/commands/serve.ts",
+  "cli/service-process.ts",
   "demo/desktop-check.ts",
   "demo/host.ts",
   "demo/link/link.ts",

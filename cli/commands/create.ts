@@ -38,16 +38,22 @@ async function sourceFolder(options: Options, invocation: Invocation): Promise<s
 
 export function createCommand(): CommandEntry {
   return {
-    command: newCommand("create", "Makes a workspace, switched off.", [
-      ["homeward create work --guest desktop", "a small Debian desktop, built once from Debian packages"],
-      ["homeward create work --from /media/stick/work --owner laptop", "hold a generation of laptop's workspace,"],
-      ["", "so that it can migrate here cheaply"],
-    ])
-      .argument("<name>", "1 to 32 lower-case letters, digits and hyphens")
+    command: newCommand(
+      "create",
+      "Makes a workspace, switched off.",
+      [
+        ["homeward create work --guest desktop", "a small Debian desktop, built once from Debian packages"],
+        ["homeward create work --from /media/stick/work --owner laptop", "hold a generation of laptop's workspace,"],
+        ["", "so that it can migrate here cheaply"],
+      ],
+      "The first --guest desktop takes some minutes and the network; later ones find it in ~/.cache/homeward.",
+      ["NOT_FOUND", "CONFLICT", "INCOMPATIBLE", "DAMAGED", "NO_ROOM", "GUEST"],
+    )
+      .argument("<name>", "the new workspace: 1 to 32 lower-case letters, digits and inner hyphens")
       .option("--guest <guest>", `build and use one of our guests: ${GUESTS.join(", ")}`, oneOf(GUESTS))
       .option("--from <dir>", "a guest's folder, or a generation written by seal --export")
       .option("--owner <host>", "the workspace belongs to this other host; only with an exported generation")
-      .option("--accelerator <name>", `run on ${ACCELERATORS.join(" or ")} instead of what was probed`, oneOf(ACCELERATORS)),
+      .option("--accelerator <name>", `run on ${ACCELERATORS.join(" or ")} (default: what works here)`, oneOf(ACCELERATORS)),
     body: async (invocation, command) => {
       const options = command.opts<Options>();
       const workspace = await callService(invocation, "create", {

@@ -24,9 +24,10 @@ export function logCommand(): CommandEntry {
         ["homeward log work --limit 0", "only how much there is"],
       ],
       "Keys, pointer, checkpoints of the screen, power and network use. What was typed is in it, passwords too.",
+      ["NOT_FOUND", "CONFLICT", "DAMAGED"],
     )
-      .argument("<name>", "the workspace")
-      .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits)")
+      .argument("<workspace>", "its name")
+      .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits; default: the newest)")
       .option("--limit <number>", "how many lines at most, the newest; 0 to 2000", wholeNumber(0, 2000), 200),
     body: async (invocation, command) => {
       const { root, limit } = command.opts<{ root?: string; limit: number }>();

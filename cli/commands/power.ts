@@ -5,12 +5,18 @@ const ACTIONS = ["powerdown", "reset", "off"] as const;
 
 export function powerCommand(): CommandEntry {
   return {
-    command: newCommand("power", "Presses a button of the machine: power, reset, or the plug.", [
-      ["homeward power work powerdown", "asks the guest to shut down and waits for it"],
-      ["homeward power work reset", "restarts it at once"],
-      ["homeward power work off", "pulls the plug: what the guest had not written to disk is lost"],
-    ])
-      .argument("<name>", "the workspace")
+    command: newCommand(
+      "power",
+      "Presses a button of the machine: power, reset, or the plug.",
+      [
+        ["homeward power work powerdown", "asks the guest to shut down and waits up to two minutes for it"],
+        ["homeward power work reset", "restarts it at once"],
+        ["homeward power work off", "pulls the plug: what the guest had not written to disk is lost"],
+      ],
+      `"off" also throws away what a suspended workspace had in memory; its disk stays.`,
+      ["NOT_FOUND", "CONFLICT", "TIMEOUT", "GUEST"],
+    )
+      .argument("<workspace>", "its name")
       .argument("<action>", ACTIONS.join(", "), oneOf(ACTIONS)),
     body: async (invocation, command) => {
       const params = { workspace: argument(command, 0), action: oneOf(ACTIONS)(argument(command, 1)) };

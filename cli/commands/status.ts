@@ -3,10 +3,16 @@ import { statusText } from "../text/workspace.ts";
 
 export function statusCommand(): CommandEntry {
   return {
-    command: newCommand("status", "Shows this host, the hosts it knows, and every workspace.", [
-      ["homeward status", "what is running, what is recorded, what moves"],
-      ["homeward status --json | jq .workspaces", "the same for programs"],
-    ]),
+    command: newCommand(
+      "status",
+      "Shows this host, the hosts it knows, and every workspace.",
+      [
+        ["homeward status", "what runs, what is recorded, what moves, what to do next"],
+        ["homeward status --json | jq .workspaces", "the same for programs"],
+      ],
+      "For each workspace: what it does, where it lives, how old its generation is and who else holds it, what was " +
+        "recorded since, and what would have to move.",
+    ),
     body: async (invocation) => {
       invocation.output.result(await callService(invocation, "status", {}), statusText);
     },

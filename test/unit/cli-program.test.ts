@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { runProgram } from "../../cli/program.ts";
 import { abortReason } from "../../common/abort.ts";
 import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
 import type { ControlHandlers } from "../../service/control/connection.ts";
 import { MIGRATION_REPORT, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { runCli, type Ran, type RunOptions } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
 let service: FakeService | undefined;
@@ -12,31 +12,8 @@ afterEach(async () => {
   service = undefined;
 });
 
-interface Ran {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Lines of stdout, parsed. */
-  readonly json: Record<string, unknown>[];
-}
-
-interface Run {
-  readonly signal?: AbortSignal;
-  /** Whether stderr is a terminal. */
-  readonly isTTY?: boolean;
-}
-
-async function run(args: readonly string[], { signal, isTTY = false }: Run = {}): Promise<Ran> {
-  let stdout = "";
-  let stderr = "";
-  const status = await runProgram(args, {
-    stdout: (text) => (stdout += text),
-    stderr: { write: (text) => (stderr += text), isTTY },
-    env: { HOMEWARD_STATE: service?.dir ?? "/nonexistent/state", PATH: "/nonexistent" },
-    signal: signal ?? new AbortController().signal,
-  });
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return { status, stdout, stderr, json: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return runCli(args, { ...(service === undefined ? {} : { stateDir: service.dir }), ...options });
 }
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
@@ -60,7 +37,8 @@ describe("help", () => {
     for (const command of commands) {
       const { status, stdout } = await run([command, "--help"]);
       expect(status).toBe(0);
-      expect(stdout).toContain(`Examples:\n  homeward ${command}`);
+      expect(stdout).toMatch(new RegExp(`^Examples:\\n {2}.*homeward ${command}\\b`, "m"));
+      expect(stdout).toMatch(/^Exit status:\n +0 +success\n(?: +\d+ {2}[A-Z_]+ .*\n)+/m);
     }
   });
 
@@ -73,7 +51,9 @@ describe("help", () => {
 
 describe("usage errors", () => {
   it.each([
-    [["migrat", "work", "home"], /unknown command/],
+    [["migrat", "work", "home"], /unknown command 'migrat'\n.*Did you mean migrate\?.*homeward --help/],
+    [["status", "--jsn"], /unknown option '--jsn'\n.*Did you mean --json\?.*homeward status --help/],
+    [["--state", "/x"], /no command was given/],
     [["migrate", "work"], /missing required argument 'host'/],
     [["migrate", "work", "home", "--mode", "magic"], /one of replay, overlay/],
     [["migrate", "work", "home", "--level", "23"], /from 1 to 22/],

@@ -1,4 +1,4 @@
-import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import type { MigrationRow, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 
 /** Valid messages of the service, to be changed where a test needs it. */
@@ -27,6 +27,21 @@ export const SERVICE_STATUS: ServiceStatus = {
   listen: null,
   peers: [{ name: "home", address: "/tmp/home.sock" }],
   workspaces: [WORKSPACE_STATUS],
+};
+
+export const MIGRATION_ROW: MigrationRow = {
+  id: "5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11",
+  workspace: "work",
+  role: "source",
+  kind: "migration",
+  peer: "home",
+  mode: "replay",
+  state: "done",
+  base: "aa".repeat(32),
+  root: "bb".repeat(32),
+  startedAt: "2026-01-02T03:03:22.000Z",
+  updatedAt: "2026-01-02T03:04:05.000Z",
+  error: null,
 };
 
 export const MIGRATION_REPORT: MigrationReport = {
