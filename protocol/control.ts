@@ -54,6 +54,15 @@ export const migrationRowSchema = z.strictObject({
 });
 export type MigrationRow = Readonly<z.output<typeof migrationRowSchema>>;
 
+/** The same in the list that `report` gives; both null for one that has no report, e.g. because it failed. */
+export const migrationSummarySchema = migrationRowSchema.extend({
+  /** Everything that crossed the link. */
+  bytes: countSchema.nullable(),
+  /** From the click to the usable machine. */
+  seconds: z.number().nonnegative().nullable(),
+});
+export type MigrationSummary = Readonly<z.output<typeof migrationSummarySchema>>;
+
 export const workspaceStateSchema = z.enum([
   "off",
   "running",
@@ -81,9 +90,23 @@ export const workspaceStatusSchema = z.strictObject({
   pid: countSchema.nullable(),
   /** Unix socket for a VNC viewer; null when the machine does not run. */
   console: pathSchema.nullable(),
-  /** Input log since `base`; null before the first generation or when owned by another host. */
+  /** Input log since `base`; null before the first generation, when owned by another host, or when it cannot be read. */
   log: z
-    .strictObject({ events: countSchema, bytes: countSchema, recording: z.boolean() })
+    .strictObject({
+      events: countSchema,
+      bytes: countSchema,
+      /** Of recorded time, in which a suspended machine does not count. */
+      durationMs: z.number().nonnegative(),
+      recording: z.boolean(),
+    })
+    .nullable(),
+  /** When `base` was made, and the other hosts that are known to have held it; null before the first. */
+  generation: z.strictObject({ createdAt: timeSchema, holders: z.array(nameSchema).max(100) }).nullable(),
+  /** What the machine has written to its disk since `base` takes up, in bytes; null when owned by another host. */
+  writtenBytes: countSchema.nullable(),
+  /** The newest migration of it that was reported; null before the first. */
+  lastMove: z
+    .strictObject({ from: nameSchema, to: nameSchema, finishedAt: timeSchema, bytes: countSchema, seconds: z.number().nonnegative() })
     .nullable(),
   migration: z.strictObject({ row: migrationRowSchema, progress: progressSchema.nullable() }).nullable(),
   /** Something the user should know, e.g. that the machine was found dead. */
@@ -202,7 +225,7 @@ export const controlMethods = {
   report: {
     params: z.strictObject({ id: z.string().max(64).optional() }),
     result: z.strictObject({
-      migrations: z.array(migrationRowSchema).max(200),
+      migrations: z.array(migrationSummarySchema).max(200),
       report: migrationReportSchema.nullable(),
     }),
   },

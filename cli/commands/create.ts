@@ -62,7 +62,7 @@ export function createCommand(): CommandEntry {
         owner: options.owner ?? null,
         ...(options.accelerator === undefined ? {} : { accelerator: options.accelerator }),
       });
-      invocation.output.result(workspace, workspaceText);
+      invocation.output.result(workspace, (status) => workspaceText(status));
     },
   };
 }

@@ -20,7 +20,7 @@ export function powerCommand(): CommandEntry {
       .argument("<action>", ACTIONS.join(", "), oneOf(ACTIONS)),
     body: async (invocation, command) => {
       const params = { workspace: argument(command, 0), action: oneOf(ACTIONS)(argument(command, 1)) };
-      invocation.output.result(await callService(invocation, "power", params), workspaceText);
+      invocation.output.result(await callService(invocation, "power", params), (status) => workspaceText(status));
     },
   };
 }

@@ -12,7 +12,7 @@ export function startCommand(): CommandEntry {
     ).argument("<workspace>", "its name"),
     body: async (invocation, command) => {
       const workspace = argument(command, 0);
-      invocation.output.result(await callService(invocation, "start", { workspace }), workspaceText);
+      invocation.output.result(await callService(invocation, "start", { workspace }), (status) => workspaceText(status));
     },
   };
 }

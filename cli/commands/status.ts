@@ -1,5 +1,5 @@
 import { callService, newCommand, type CommandEntry } from "../command.ts";
-import { statusText } from "../text/workspace.ts";
+import { statusText } from "../text/status.ts";
 
 export function statusCommand(): CommandEntry {
   return {
@@ -14,7 +14,7 @@ export function statusCommand(): CommandEntry {
         "recorded since, and what would have to move.",
     ),
     body: async (invocation) => {
-      invocation.output.result(await callService(invocation, "status", {}), statusText);
+      invocation.output.result(await callService(invocation, "status", {}), (status) => statusText(status));
     },
   };
 }

@@ -13,7 +13,7 @@ export function suspendCommand(): CommandEntry {
     ).argument("<workspace>", "its name"),
     body: async (invocation, command) => {
       const workspace = argument(command, 0);
-      invocation.output.result(await callService(invocation, "suspend", { workspace }), workspaceText);
+      invocation.output.result(await callService(invocation, "suspend", { workspace }), (status) => workspaceText(status));
     },
   };
 }

@@ -90,7 +90,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       if (id !== undefined && table.get(id) === null)
         throw new HomewardError("NOT_FOUND", `this host knows of no migration ${id}`);
       const chosen = id ?? table.newestReported();
-      return Promise.resolve({ migrations: table.list(), report: chosen === null ? null : table.report(chosen) });
+      return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
     shutdown: async ({ machines }) => {

@@ -4,7 +4,7 @@ import { bashCompletion } from "../../cli/completion/bash.ts";
 import { fishCompletion } from "../../cli/completion/fish.ts";
 import { zshCompletion } from "../../cli/completion/zsh.ts";
 import { EXIT_STATUS } from "../../common/errors.ts";
-import { MIGRATION_ROW, SERVICE_STATUS } from "./cli-reports.ts";
+import { MIGRATION_SUMMARY, SERVICE_STATUS } from "./cli-reports.ts";
 import { runCli } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
@@ -62,11 +62,11 @@ describe("names", () => {
   it.each([
     ["workspaces", "work\n"],
     ["hosts", "home\n"],
-    ["migrations", `${MIGRATION_ROW.id}\n`],
+    ["migrations", `${MIGRATION_SUMMARY.id}\n`],
   ])("of %s come from the service", async (kind, expected) => {
     service = await FakeService.start({
       status: () => Promise.resolve(SERVICE_STATUS),
-      report: () => Promise.resolve({ migrations: [MIGRATION_ROW, { ...MIGRATION_ROW, id: "$(reboot)" }], report: null }),
+      report: () => Promise.resolve({ migrations: [MIGRATION_SUMMARY, { ...MIGRATION_SUMMARY, id: "$(reboot)" }], report: null }),
     });
     expect(await runCli(["complete", kind], { stateDir: service.dir })).toMatchObject({ status: 0, stdout: expected, stderr: "" });
   });
