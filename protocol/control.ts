@@ -129,13 +129,17 @@ export type ServiceStatus = Readonly<z.output<typeof statusSchema>>;
 
 export const doctorCheckSchema = z.strictObject({
   name: z.string().max(100),
-  ok: z.boolean(),
+  /** "warning": Homeward works, but not as well as it could; "problem": something does not work. */
+  severity: z.enum(["ok", "warning", "problem"]),
   /** What was found, for people: a version, a size, "missing". */
   found: z.string().max(1000),
   /** What to do about it; null when it is fine. */
   hint: z.string().max(1000).nullable(),
+  /** A command that mends it, or begins to; null where none does. */
+  command: z.string().max(5000).nullable(),
 });
 export type DoctorCheck = Readonly<z.output<typeof doctorCheckSchema>>;
+/** `ok`: there is no problem; there may be warnings. */
 export const doctorSchema = z.strictObject({ ok: z.boolean(), checks: z.array(doctorCheckSchema).max(100) });
 
 /** Of a line of `homeward log`; what is longer is cut. */

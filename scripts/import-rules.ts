@@ -38,7 +38,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "guests/namespaces.ts",
   "guests/tiny.ts",
   "scripts/run-tests.ts",
-  "service/doctor.ts",
+  "service/doctor/computer.ts",
   "vm/accelerator.ts",
   "vm/disk-blocks.ts",
   "vm/layer-file.ts",

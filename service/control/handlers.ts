@@ -1,7 +1,7 @@
 import { HomewardError } from "../../common/errors.ts";
 import type { ControlResult } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
-import { runDoctor } from "../doctor.ts";
+import { runDoctor } from "../doctor/doctor.ts";
 import type { Migrations } from "../migration/migrations.ts";
 import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts";
 import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
