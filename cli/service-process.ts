@@ -22,7 +22,7 @@ function failure(status: number | NodeJS.Signals, words: readonly string[]): Hom
   const [message, ...hint] = words;
   return message === undefined
     ? new HomewardError(code, `the service ended (${status})`, { hint: "See service.log in the state folder." })
-    : new HomewardError(code, message.slice(LAST_WORDS.length), { hint: hint.join("\n") });
+    : new HomewardError(code, message.slice(LAST_WORDS.length), hint.length === 0 ? {} : { hint: hint.join("\n") });
 }
 
 export interface ForegroundOptions {
@@ -58,17 +58,25 @@ export async function runService(args: readonly string[], options: ForegroundOpt
   if (!signal.aborted && status !== 0) throw failure(status, words);
 }
 
+/** Process id of the service that answers there; null if none does. */
+async function servicePid(socket: string): Promise<number | null> {
+  const client = await ControlClient.connect(socket).catch(() => null);
+  try {
+    return client === null ? null : (await client.call("status", {})).pid;
+  } finally {
+    client?.close();
+  }
+}
+
 /** Waits until the service answers, or has ended. */
 async function answering(socket: string, child: ChildProcess, signal: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   const gone = exited(child).then(() => false);
   while (performance.now() < deadline) {
-    const client = await ControlClient.connect(socket).catch(() => null);
-    client?.close();
-    // A service that was there before answers as well, but then this one has ended, or is about to.
+    // Another service that was there before answers, too; this one ends then.
+    if ((await abortable(servicePid(socket), signal)) === child.pid) return true;
     const alive = await Promise.race([gone, abortable(delay(RETRY_MS), signal).then(() => true)]);
     if (!alive) return false;
-    if (client !== null) return true;
   }
   child.kill("SIGTERM");
   throw new HomewardError("TIMEOUT", "the service was started but does not answer", {

@@ -21,7 +21,7 @@ export function deleteCommand(): CommandEntry {
         throw new HomewardError("USAGE", `deleting ${workspace} cannot be undone`, {
           hint: `If you are sure: homeward delete ${workspace} --yes`,
         });
-      invocation.output.result(await callService(invocation, "delete", { workspace }), () => `${workspace} is gone.`);
+      invocation.output.result(await callService(invocation, "delete", { workspace }), () => `${workspace} is removed from this host.`);
     },
   };
 }

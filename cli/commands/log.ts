@@ -6,6 +6,7 @@ import { shortRoot } from "../text/workspace.ts";
 
 function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">, limit: number): string {
   const lines = entries.map(({ atMs, text }) => `${formatTime(atMs).padStart(11)}  ${printable(text)}`);
+  if (events === 0) return `Nothing was recorded since generation ${shortRoot(root)}.`;
   return [
     `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ` +
       `${formatBytes(bytes)}.`,

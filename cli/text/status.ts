@@ -1,36 +1,32 @@
 import { printable } from "../../common/progress-display.ts";
 import { formatTable } from "../../common/table.ts";
 import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
-import { enumerated, workspaceText } from "./workspace.ts";
+import { enumerated, nextHere, workspaceText } from "./workspace.ts";
+
+/** How to get a running workspace that has a generation to another host. */
+function howToMove({ name, generation }: WorkspaceStatus, { host, peers }: ServiceStatus): string {
+  const known = peers.map((peer) => peer.name);
+  const holder = known.find((peer) => generation?.holders.includes(peer) === true);
+  if (holder !== undefined) return `homeward migrate ${name} ${holder}`;
+  const peer = known[0];
+  if (peer === undefined) return "start the service with --peer NAME=SOCKET to have a host to move it to";
+  return (
+    `homeward migrate ${name} ${peer}; before the first time: homeward seal ${name} --export DIR, and on ${peer}: ` +
+    `homeward create ${name} --from DIR --owner ${host}`
+  );
+}
 
 /** What a person would most likely want to do next with a workspace; null while it is better left alone. */
-export function nextStep(workspace: WorkspaceStatus, { host, peers }: ServiceStatus): string | null {
-  const { name, state, owner, base, generation } = workspace;
-  switch (state) {
-    case "off":
-    case "suspended":
-      return `homeward start ${name}`;
-    case "away":
-      return `on ${owner}: homeward migrate ${name} ${host}`;
-    case "running": {
-      if (base === null) return `homeward console ${name} --open, then homeward seal ${name}: from there on it is recorded`;
-      const known = peers.map((peer) => peer.name);
-      const holder = known.find((peer) => generation?.holders.includes(peer) === true);
-      if (holder !== undefined) return `homeward migrate ${name} ${holder}`;
-      const peer = known[0];
-      return peer === undefined
-        ? `start the service with --peer NAME=SOCKET to have a host to move it to`
-        : `homeward seal ${name} --export DIR, then on ${peer}: homeward create ${name} --from DIR --owner ${host}`;
-    }
-    case "paused-for-migration":
-    case "busy":
-      return null;
-  }
+export function nextStep(workspace: WorkspaceStatus, status: ServiceStatus): string | null {
+  const { name, state, owner, base } = workspace;
+  if (state === "away") return `on ${owner}: homeward migrate ${name} ${status.host}`;
+  if (state === "running" && base !== null) return howToMove(workspace, status);
+  return nextHere(workspace);
 }
 
 function service({ host, pid, stateDir, accelerator, listen, peers }: ServiceStatus): string {
   const rows: readonly (readonly [label: string, text: string | null])[] = [
-    ["state", stateDir],
+    ["folder", stateDir],
     [
       "machines",
       accelerator === null ? null : accelerator === "kvm" ? "on KVM" : "in software emulation: KVM does not work here",

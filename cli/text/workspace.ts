@@ -82,8 +82,20 @@ function moving({ migration }: WorkspaceStatus): string | null {
   return `${row.role === "source" ? "to" : "from"} ${row.peer}: ${row.state}${percent}${error}`;
 }
 
+/** What to do next with a workspace as far as that needs no other host; null for nothing in particular. */
+export function nextHere({ name, state, base }: WorkspaceStatus): string | null {
+  if (state === "off" || state === "suspended") return `homeward start ${name}`;
+  if (state === "running" && base === null)
+    return `homeward console ${name} --open, then homeward seal ${name}: from there on it is recorded`;
+  return null;
+}
+
 /** A workspace in a few lines: what it does, what is recorded, what a move needs. */
-export function workspaceText(workspace: WorkspaceStatus, now: Date = new Date(), next: string | null = null): string {
+export function workspaceText(
+  workspace: WorkspaceStatus,
+  now: Date = new Date(),
+  next: string | null = nextHere(workspace),
+): string {
   const { name, console: socket, note } = workspace;
   const rows: readonly (readonly [label: string, text: string | null])[] = [
     ["machine", machine(workspace)],

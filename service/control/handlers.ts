@@ -58,7 +58,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     console: (params) => {
       const { running, name } = workspaces.get(params.workspace);
       if (running !== null) return Promise.resolve({ path: running.consoleSocket });
-      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: "Start it first." });
+      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: `"homeward start ${name}" starts it.` });
     },
     migrate: async ({ level, ...params }, call) => {
       workspaces.get(params.workspace);
@@ -82,7 +82,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const root = params.root ?? workspace.base;
       if (root !== null) return inputLogOf(workspace, root, params.limit);
       throw new HomewardError("CONFLICT", `${workspace.name} has no generation, so nothing is recorded yet`, {
-        hint: `"homeward seal" makes one.`,
+        hint: `"homeward seal ${workspace.name}" makes one.`,
       });
     },
     report: ({ id }) => {

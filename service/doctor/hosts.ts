@@ -116,7 +116,7 @@ async function checkPeer(host: string, { name, address }: KnownHosts["peers"][nu
 }
 
 function reachable(roundTripMs: number, aheadMs: number | null): Finding {
-  const answers = `answers in ${formatSeconds(roundTripMs / 1000)}`;
+  const answers = `answers in ${Math.max(1, Math.round(roundTripMs))} ms`;
   if (aheadMs === null) return fine(`${answers}; it does not tell its time`);
   // The time it said is half a round trip old, at least.
   const skewMs = Math.max(0, Math.abs(aheadMs) - roundTripMs);

@@ -181,9 +181,27 @@ describe("with a service", () => {
         throw abortReason(signal);
       },
     });
-    const { status } = await run(["migrate", "work", "home"], { signal: user.signal });
+    const { status, stderr } = await run(["migrate", "work", "home"], { signal: user.signal });
     expect(status).toBe(EXIT_STATUS.CANCELLED);
+    expect(stderr).toContain("Stopping. Ctrl-C again leaves at once; the service then stops it all the same.");
     expect(steps).toEqual(["cancelled", "put in order"]);
+  });
+
+  it("on Ctrl-C says when it was too late, and shows what came of it", async () => {
+    const user = new AbortController();
+    await serve({
+      delete: (_params, { signal }) => {
+        user.abort(new HomewardError("CANCELLED", "stopped"));
+        return new Promise((resolve) => {
+          signal.addEventListener("abort", () => {
+            resolve({});
+          });
+        });
+      },
+    });
+    const { status, stdout, stderr } = await run(["delete", "work", "--yes"], { signal: user.signal });
+    expect([status, stdout]).toEqual([0, "work is removed from this host.\n"]);
+    expect(stderr).toBe("Stopping. Ctrl-C again leaves at once; the service then finishes it.\nIt was too late to stop:\n");
   });
 
   it("does not let a guest or a peer steer the terminal", async () => {

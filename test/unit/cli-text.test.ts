@@ -14,7 +14,7 @@ describe("statusText", () => {
     expect(statusText(SERVICE_STATUS, NOW)).toBe(
       [
         "laptop: this host; its service is running (process 42)",
-        "  state       /home/me/.local/share/homeward",
+        "  folder      /home/me/.local/share/homeward",
         "  machines    in software emulation: KVM does not work here",
         "  listens on  nothing: no other host can move a workspace here",
         "  knows       home (/tmp/home.sock)",
@@ -78,7 +78,8 @@ describe("nextStep", () => {
     [{ base: null }, "homeward console work --open, then homeward seal work: from there on it is recorded"],
     [
       { generation: { createdAt: "2026-01-02T03:04:05.000Z", holders: [] } },
-      "homeward seal work --export DIR, then on home: homeward create work --from DIR --owner laptop",
+      "homeward migrate work home; before the first time: homeward seal work --export DIR, and on home: " +
+        "homeward create work --from DIR --owner laptop",
     ],
     [{ state: "busy" }, null],
   ] as const)("with %j", (change, expected) => {
