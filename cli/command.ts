@@ -76,7 +76,7 @@ async function connect(invocation: Invocation): Promise<ControlClient> {
     const state = isDefaultStateDir ? "" : ` --state ${stateDir}`;
     throw new HomewardError("ENVIRONMENT", `no Homeward service is running for ${stateDir}`, {
       cause,
-      hint: `Start it in another terminal with "homeward serve${state}", then try again.`,
+      hint: `"homeward serve${state}" starts it, with --detach in the background; then try again.`,
     });
   }
 }

@@ -46,13 +46,17 @@ const INTRODUCTION =
   "and sends only what replay did not reproduce.";
 
 const TUTORIAL = `
-A first workspace, and moving it:
-  homeward serve                            in a terminal of its own, on each computer
+A first workspace, and moving it from the host "laptop" to the host "home":
+  homeward serve --name laptop              the service, in a terminal of its own on each computer;
+                                            "homeward serve --help" says how the two get to know each other
   homeward create work --guest desktop      a machine with a small Debian desktop
   homeward start work
   homeward console work --open              use it
-  homeward seal work                        from here on, what you do is recorded
-  homeward migrate work home                move it to the host named "home"
+  homeward seal work --export /stick/work   from here on, what you do is recorded
+  homeward create work --from /stick/work --owner laptop
+                                            on home, once: both hosts hold the same generation now
+  homeward migrate work home                and on home, to come back: homeward migrate work laptop
+  homeward status                           at any time: what is where, and what to do next
   homeward demo                             see all of that on one computer
 
 Exit status:
@@ -60,11 +64,22 @@ ${exitTable()}
 
 "homeward COMMAND --help" explains a command and gives examples.`;
 
-function buildProgram(surroundings: Surroundings, run: (body: Body, command: Command) => Promise<void>): Command {
+/** A command in the list of commands; that all of them take options need not be said of each. */
+function subcommandTerm(command: Command): string {
+  const names = command.registeredArguments.map((each) => (each.required ? `<${each.name()}>` : `[${each.name()}]`));
+  return [command.name(), ...names].join(" ");
+}
+
+/**
+ * The program with all its commands.
+ * @param run called with the command that was given and what it does
+ */
+export function buildProgram(surroundings: Surroundings, run: (body: Body, command: Command) => Promise<void>): Command {
   const program = addGlobalOptions(new Command("homeward"))
     .description(INTRODUCTION)
     .version(packageJson.version, "-V, --version", "print the version")
     .addHelpText("after", TUTORIAL)
+    .configureHelp({ subcommandTerm })
     .exitOverride()
     .configureOutput({
       writeOut: surroundings.stdout,

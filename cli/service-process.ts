@@ -27,6 +27,8 @@ function failure(status: number | NodeJS.Signals, words: readonly string[]): Hom
 
 export interface ForegroundOptions {
   readonly signal: AbortSignal;
+  /** Called when it is told to stop. */
+  readonly onStopping: () => void;
   /** Called once it takes orders. */
   readonly onReady: (pid: number) => void;
   /** A line that it wrote for people. */
@@ -35,9 +37,10 @@ export interface ForegroundOptions {
 
 /** Runs the service until it ends or is stopped by the signal. @throws why it ended, when nobody asked it to */
 export async function runService(args: readonly string[], options: ForegroundOptions): Promise<void> {
-  const { signal, onReady, onLine } = options;
+  const { signal, onReady, onStopping, onLine } = options;
   const child = await start(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const stop = (): void => {
+    onStopping();
     child.kill("SIGTERM");
   };
   signal.addEventListener("abort", stop, { once: true });

@@ -43,7 +43,11 @@ export function demoCommand(): CommandEntry {
     body: async (invocation, command) => {
       const args = demoArguments(command.opts<Options>(), invocation.json);
       const child = await start(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
-      invocation.signal.addEventListener("abort", () => child.kill("SIGTERM"), { once: true });
+      const stop = (): void => {
+        invocation.output.note("Stopping. Ctrl-C again leaves at once; the demo puts everything away all the same.");
+        child.kill("SIGTERM");
+      };
+      invocation.signal.addEventListener("abort", stop, { once: true });
       const status = await exited(child);
       invocation.exitWith(typeof status === "number" ? status : 1);
     },

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { throwIfAborted } from "../../common/abort.ts";
 import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
 import { printable } from "../../common/progress-display.ts";
 import { exited, start } from "../../common/spawn.ts";
@@ -24,6 +25,7 @@ async function examine({ stateDir, signal }: Invocation): Promise<Examination> {
     complaint = (complaint + chunk.toString()).slice(-2000);
   });
   await exited(child);
+  throwIfAborted(signal);
   const line = answer.trim().split("\n").at(-1) ?? "";
   const parsed = doctorSchema.safeParse(tryJson(line));
   if (parsed.success) return parsed.data;

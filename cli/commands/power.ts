@@ -1,3 +1,4 @@
+import { HomewardError } from "../../common/errors.ts";
 import { argument, callService, newCommand, oneOf, type CommandEntry } from "../command.ts";
 import { workspaceText } from "../text/workspace.ts";
 
@@ -20,7 +21,14 @@ export function powerCommand(): CommandEntry {
       .argument("<action>", ACTIONS.join(", "), oneOf(ACTIONS)),
     body: async (invocation, command) => {
       const params = { workspace: argument(command, 0), action: oneOf(ACTIONS)(argument(command, 1)) };
-      invocation.output.result(await callService(invocation, "power", params), (status) => workspaceText(status));
+      const workspace = await callService(invocation, "power", params).catch((error: unknown) => {
+        if (!invocation.signal.aborted || params.action !== "powerdown") throw error;
+        throw new HomewardError("CANCELLED", "stopped waiting", {
+          cause: error,
+          hint: `${params.workspace} was asked to shut down already, and may still do so.`,
+        });
+      });
+      invocation.output.result(workspace, (status) => workspaceText(status));
     },
   };
 }

@@ -49,6 +49,9 @@ async function inForeground(args: readonly string[], invocation: Invocation): Pr
       output.result({ pid, state: stateDir }, () => `Serving ${stateDir} (process ${pid}).`);
       output.note("Ctrl-C stops the service; machines run on, and the next service takes them over.");
     },
+    onStopping: () => {
+      output.note("Stopping the service; Ctrl-C again leaves it to end by itself.");
+    },
     onLine: (line) => surroundings.stderr.write(`${line}\n`),
   });
 }

@@ -9,9 +9,10 @@ function described(text: string): string {
 function action(value: Value): string {
   switch (value.kind) {
     case "words":
-      return `:(${value.words.join(" ")})`;
+      return `value:(${value.words.join(" ")})`;
     case "names":
-      return `${value.of}:_homeward_names ${value.of}`;
+      // The space keeps _arguments from putting options of its own between the two words.
+      return `${value.of}: _homeward_names ${value.of}`;
     case "files":
       return "file:_files";
     case "folders":
@@ -37,7 +38,9 @@ export function zshCompletion(commands: readonly CommandShape[]): string {
 
 _homeward_names() {
   local -a names options
-  [[ -n \${opt_args[--state]} ]] && options=(--state \${~opt_args[--state]})
+  # Given after the command, or before it.
+  local folder=\${opt_args[--state]:-$homeward_state}
+  [[ -n $folder ]] && options=(--state \${~folder})
   names=(\${(f)"$(homeward complete $1 $options 2>/dev/null)"})
   compadd -a names
 }
@@ -56,6 +59,7 @@ _homeward() {
   _arguments -C '--state[the state folder of the service]:folder:_files -/' '--json[print JSON Lines]' \\
     '--version[print the version]' '--help[explain]' '1:command:_homeward_commands' '*::argument:->arguments'
   [[ $state == arguments ]] || return
+  local homeward_state=\${opt_args[--state]}
   case $words[1] in
 ${commands.map(commandCase).join("\n")}
   esac

@@ -64,8 +64,8 @@ export async function checkSocketPaths(stateDir: string): Promise<Finding> {
   const control = Buffer.byteLength(paths.control);
   if (control > MAX_SOCKET_PATH_BYTES)
     return problem(`${paths.control} has ${control} bytes, and a socket's path at most ${MAX_SOCKET_PATH_BYTES}`, {
-      hint: "Use a --state folder with a shorter path, or a link to it.",
-      command: `ln -s ${quoted(stateDir)} ~/hw && homeward serve --state ~/hw`,
+      hint: "Give a --state folder with a shorter path; one that is in use already can be moved there first.",
+      command: "homeward serve --state ~/hw",
     });
   const run = join(await defaultRunParent(), paths.runName);
   return Buffer.byteLength(run) > MAX_RUN_ROOT_BYTES

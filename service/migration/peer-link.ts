@@ -34,7 +34,7 @@ export interface LinkOptions {
 export class PeerLink {
   /** Name the other host gave itself. */
   peer = "";
-  /** How far the other host's clock was ahead of this one's when its greeting came, in milliseconds; null if unsaid. */
+  /** How far the other host's clock was ahead of this one's at its greeting, in milliseconds; null if unsaid. */
   clockAheadMs: number | null = null;
   readonly bytes = new ByteCounter();
   /** Fires, with the reason, as soon as nothing more can be expected from this link. */

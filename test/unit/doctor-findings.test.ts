@@ -7,6 +7,7 @@ import { doctorText } from "../../cli/commands/doctor.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
 import { frameHeader, WIRE_MAGIC, WIRE_VERSION } from "../../protocol/wire.ts";
+import { quoted } from "../../service/doctor/finding.ts";
 import { checkPeers, findService } from "../../service/doctor/hosts.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "../../service/doctor/state-folder.ts";
 import { PeerLink } from "../../service/migration/peer-link.ts";
@@ -54,10 +55,7 @@ describe("folders", () => {
 
   it("need short paths", async () => {
     expect(await checkSocketPaths(dir)).toMatchObject({ severity: "ok" });
-    expect(await checkSocketPaths(join(dir, "it's".padEnd(100, "x")))).toMatchObject({
-      severity: "problem",
-      command: expect.stringContaining("'\\''s") as string,
-    });
+    expect(await checkSocketPaths(join(dir, "x".repeat(100)))).toMatchObject({ severity: "problem" });
   });
 
   it("show what a crash left", async () => {
@@ -70,6 +68,13 @@ describe("folders", () => {
     const found = await checkLeftovers(dir);
     expect(found).toMatchObject({ severity: "warning", command: `homeward serve --detach --state ${dir}` });
     expect(found.found).toMatch(/^1 left .* 1\d\d kB: .*seal-1$/);
+  });
+});
+
+describe("commands", () => {
+  it("quote what a shell would take apart", () => {
+    expect(quoted("/home/me/state-1")).toBe("/home/me/state-1");
+    expect(quoted("/home/it's me")).toBe("'/home/it'\\''s me'");
   });
 });
 

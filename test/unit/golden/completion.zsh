@@ -3,7 +3,9 @@
 
 _homeward_names() {
   local -a names options
-  [[ -n ${opt_args[--state]} ]] && options=(--state ${~opt_args[--state]})
+  # Given after the command, or before it.
+  local folder=${opt_args[--state]:-$homeward_state}
+  [[ -n $folder ]] && options=(--state ${~folder})
   names=(${(f)"$(homeward complete $1 $options 2>/dev/null)"})
   compadd -a names
 }
@@ -23,14 +25,15 @@ _homeward() {
   _arguments -C '--state[the state folder of the service]:folder:_files -/' '--json[print JSON Lines]' \
     '--version[print the version]' '--help[explain]' '1:command:_homeward_commands' '*::argument:->arguments'
   [[ $state == arguments ]] || return
+  local homeward_state=${opt_args[--state]}
   case $words[1] in
     migrate)
-      _arguments '--mode[one of \[two\]]::(replay overlay)' \
+      _arguments '--mode[one of \[two\]]:value:(replay overlay)' \
         '--level[don'\''t\: \\ choose]:value:' \
         '--export[where to]:folder:_files -/' \
         '--hold[leave it]' \
-        ':workspaces:_homeward_names workspaces' \
-        ':hosts:_homeward_names hosts' ;;
+        ':workspaces: _homeward_names workspaces' \
+        ':hosts: _homeward_names hosts' ;;
     demo)
       _arguments '--session[a file]:file:_files' ;;
   esac
