@@ -1,7 +1,9 @@
-import { Command, CommanderError } from "commander";
-import { EXIT_STATUS, HomewardError, toHomewardError, type ErrorCode } from "../common/errors.ts";
-import { formatTable } from "../common/table.ts";
+import { Command, CommanderError, type CommandOptions } from "commander";
+import packageJson from "../package.json" with { type: "json" };
+import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts";
 import type { CommandEntry } from "./command.ts";
+import { completeCommand } from "./commands/complete.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
 import { createCommand } from "./commands/create.ts";
 import { deleteCommand } from "./commands/delete.ts";
@@ -17,6 +19,7 @@ import { shutdownCommand } from "./commands/shutdown.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { suspendCommand } from "./commands/suspend.ts";
+import { exitTable } from "./exit-status.ts";
 import { addGlobalOptions, errorOutput, invocationOf, type Body, type Surroundings } from "./invocation.ts";
 
 const COMMANDS: readonly (() => CommandEntry)[] = [
@@ -35,45 +38,25 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   shutdownCommand,
   doctorCommand,
   demoCommand,
+  completionCommand,
 ];
-
-const EXIT_MEANINGS: Readonly<Record<ErrorCode, string>> = {
-  INTERNAL: "a defect in Homeward",
-  USAGE: "a wrong option, argument or input file",
-  NOT_FOUND: "no such workspace, generation, host or file",
-  CONFLICT: "not possible in the state that it is in",
-  ENVIRONMENT: "this computer lacks something, or no service is running",
-  INCOMPATIBLE: "the other host cannot run this machine",
-  DAMAGED: "data does not have the hash that it should have",
-  PEER: "the other host cannot be reached or broke the protocol",
-  NO_ROOM: "no room on disk or no memory left",
-  TIMEOUT: "something did not answer in time",
-  GUEST: "QEMU or the guest failed",
-  CANCELLED: "stopped by you",
-};
-
-/** The table of exit statuses, for `homeward --help`. */
-export function exitTable(): string {
-  const rows = (Object.keys(EXIT_STATUS) as ErrorCode[]).map((code) => [
-    String(EXIT_STATUS[code]),
-    code,
-    EXIT_MEANINGS[code],
-  ]);
-  return formatTable([["0", "", "success"], ...rows], ["right"], "  ");
-}
 
 const INTRODUCTION =
   "Homeward moves a running virtual machine between your computers over a slow link: it replays there what you did here, " +
   "and sends only what replay did not reproduce.";
 
 const TUTORIAL = `
-A first workspace, and moving it:
-  homeward serve                            in a terminal of its own, on each computer
+A first workspace, and moving it from the host "laptop" to the host "home":
+  homeward serve --name laptop              the service, in a terminal of its own on each computer;
+                                            "homeward serve --help" says how the two get to know each other
   homeward create work --guest desktop      a machine with a small Debian desktop
   homeward start work
   homeward console work --open              use it
-  homeward seal work                        from here on, what you do is recorded
-  homeward migrate work home                move it to the host named "home"
+  homeward seal work --export /stick/work   from here on, what you do is recorded
+  homeward create work --from /stick/work --owner laptop
+                                            on home, once: both hosts hold the same generation now
+  homeward migrate work home                and on home, to come back: homeward migrate work laptop
+  homeward status                           at any time: what is where, and what to do next
   homeward demo                             see all of that on one computer
 
 Exit status:
@@ -81,10 +64,22 @@ ${exitTable()}
 
 "homeward COMMAND --help" explains a command and gives examples.`;
 
-function buildProgram(surroundings: Surroundings, run: (body: Body, command: Command) => Promise<void>): Command {
+/** A command in the list of commands; that all of them take options need not be said of each. */
+function subcommandTerm(command: Command): string {
+  const names = command.registeredArguments.map((each) => (each.required ? `<${each.name()}>` : `[${each.name()}]`));
+  return [command.name(), ...names].join(" ");
+}
+
+/**
+ * The program with all its commands.
+ * @param run called with the command that was given and what it does
+ */
+export function buildProgram(surroundings: Surroundings, run: (body: Body, command: Command) => Promise<void>): Command {
   const program = addGlobalOptions(new Command("homeward"))
     .description(INTRODUCTION)
+    .version(packageJson.version, "-V, --version", "print the version")
     .addHelpText("after", TUTORIAL)
+    .configureHelp({ subcommandTerm })
     .exitOverride()
     .configureOutput({
       writeOut: surroundings.stdout,
@@ -92,11 +87,12 @@ function buildProgram(surroundings: Surroundings, run: (body: Body, command: Com
       writeErr: () => undefined,
     })
     .showSuggestionAfterError();
-  for (const make of COMMANDS) {
-    const { command, body } = make();
+  const add = ({ command, body }: CommandEntry, options: CommandOptions = {}): void => {
     command.copyInheritedSettings(program).action(() => run(body, command));
-    program.addCommand(command);
-  }
+    program.addCommand(command, options);
+  };
+  for (const make of COMMANDS) add(make());
+  add(completeCommand(), { hidden: true });
   return program;
 }
 
@@ -122,14 +118,19 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const error = thrown instanceof CommanderError ? usageError(thrown) : toHomewardError(thrown);
+    const error = thrown instanceof CommanderError ? usageError(thrown, argv) : toHomewardError(thrown);
     errorOutput(argv, surroundings).error(error);
     return EXIT_STATUS[error.code];
   }
 }
 
-function usageError(error: CommanderError): HomewardError {
-  return new HomewardError("USAGE", error.message.replace(/^error: /, ""), {
-    hint: `Run "homeward --help" for the commands, "homeward COMMAND --help" for one of them.`,
+/** What commander says, as an error of ours: its suggestion moves into the hint, with the help that explains more. */
+function usageError(error: CommanderError, argv: readonly string[]): HomewardError {
+  const [message = "", suggestion = ""] = error.message.replace(/^error: /, "").split("\n");
+  const named = COMMANDS.map((make) => make().command.name()).find((name) => argv.includes(name));
+  const help = named === undefined ? "homeward --help" : `homeward ${named} --help`;
+  const guess = suggestion.replace(/^\(|\)$/g, "");
+  return new HomewardError("USAGE", error.code === "commander.help" ? "no command was given" : message, {
+    hint: [guess, `"${help}" explains.`].filter((part) => part !== "").join(" "),
   });
 }

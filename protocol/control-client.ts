@@ -52,9 +52,10 @@ export class ControlClient {
 
   /**
    * @param socketPath the service's control.sock
+   * @param timeoutMs how long the service may take to answer
    * @throws ENVIRONMENT if no service listens there, TIMEOUT if it does not answer
    */
-  static connect(socketPath: string): Promise<ControlClient> {
+  static connect(socketPath: string, timeoutMs = CONNECT_TIMEOUT_MS): Promise<ControlClient> {
     const socket = new WebSocket(`ws://localhost${CONTROL_PATH}`, {
       createConnection: () => connectSocket(socketPath),
       maxPayload: MAX_CONTROL_MESSAGE_BYTES,
@@ -74,7 +75,7 @@ export class ControlClient {
         );
       });
     });
-    return withTimeout(opened, CONNECT_TIMEOUT_MS, "the Homeward service").catch((error: unknown) => {
+    return withTimeout(opened, timeoutMs, "the Homeward service").catch((error: unknown) => {
       socket.terminate();
       throw error;
     });

@@ -1,119 +1,32 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../common/errors.ts";
+import {
+  countSchema,
+  doctorSchema,
+  migrationSummarySchema,
+  nameSchema,
+  pathSchema,
+  progressSchema,
+  statusSchema,
+  workspaceStatusSchema,
+} from "./control/status.ts";
 import { sha256Schema } from "./generation.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
+
+export * from "./control/status.ts";
 
 /**
  * The control API: JSON messages over one WebSocket on the service's control socket. A client sends
  * `{id, method, params}` and gets any number of `{id, progress}` and then one `{id, result}` or `{id, error}`;
  * `{id, cancel: true}` stops a call, whose answer is then the error CANCELLED. Both ends check every message.
  */
-export const CONTROL_VERSION = 1;
+
 /** Longest message either end accepts, in bytes. */
 export const MAX_CONTROL_MESSAGE_BYTES = 1024 * 1024;
 /** Calls one connection may have running at a time. */
 export const MAX_RUNNING_CALLS = 64;
 /** The WebSocket's path on the control socket. */
 export const CONTROL_PATH = "/control/v1";
-
-/** A workspace's or host's name: it becomes a folder's name and is typed by people. */
-export const nameSchema = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, "a name is 1 to 32 lower-case letters, digits and inner hyphens");
-
-const pathSchema = z
-  .string()
-  .min(1)
-  .max(4096)
-  .refine((path) => path.startsWith("/") && !path.includes("\0"), "an absolute path is needed");
-const countSchema = z.int().nonnegative();
-const timeSchema = z.iso.datetime();
-
-export const progressSchema = z.strictObject({
-  phase: z.string().max(100),
-  done: z.number().nonnegative(),
-  total: z.number().nonnegative().optional(),
-  unit: z.enum(["bytes", "blocks", "steps", "ms"]),
-  note: z.string().max(1000).optional(),
-});
-
-/** One migration as it is stored on each of its two ends. States are the migration protocol's; `error` is for people. */
-export const migrationRowSchema = z.strictObject({
-  id: z.string().min(1).max(64),
-  workspace: nameSchema,
-  role: z.enum(["source", "destination"]),
-  kind: z.enum(["migration", "measurement"]),
-  peer: nameSchema,
-  mode: migrationModeSchema,
-  state: z.string().min(1).max(32),
-  base: sha256Schema,
-  root: sha256Schema.nullable(),
-  startedAt: timeSchema,
-  updatedAt: timeSchema,
-  error: z.string().max(4000).nullable(),
-});
-export type MigrationRow = Readonly<z.output<typeof migrationRowSchema>>;
-
-export const workspaceStateSchema = z.enum([
-  "off",
-  "running",
-  "suspended",
-  "paused-for-migration",
-  "away",
-  "busy",
-]);
-export type WorkspaceState = z.output<typeof workspaceStateSchema>;
-
-export const workspaceStatusSchema = z.strictObject({
-  name: nameSchema,
-  /** "here", or the name of the host that may run it. */
-  owner: z.string().min(1).max(32),
-  state: workspaceStateSchema,
-  /** What a busy workspace is busy with, e.g. "seal"; null otherwise. */
-  doing: z.string().max(100).nullable(),
-  /** Root of the generation its input log starts at; null before the first. */
-  base: sha256Schema.nullable(),
-  memoryBytes: countSchema,
-  diskBytes: countSchema,
-  /** Where the RAM of a running machine is; on "disk" the system writes it back all the time. Null when it does not run. */
-  ramPlace: z.enum(["tmpfs", "disk"]).nullable(),
-  /** Process id of its QEMU. */
-  pid: countSchema.nullable(),
-  /** Unix socket for a VNC viewer; null when the machine does not run. */
-  console: pathSchema.nullable(),
-  /** Input log since `base`; null before the first generation or when owned by another host. */
-  log: z
-    .strictObject({ events: countSchema, bytes: countSchema, recording: z.boolean() })
-    .nullable(),
-  migration: z.strictObject({ row: migrationRowSchema, progress: progressSchema.nullable() }).nullable(),
-  /** Something the user should know, e.g. that the machine was found dead. */
-  note: z.string().max(1000).nullable(),
-});
-export type WorkspaceStatus = Readonly<z.output<typeof workspaceStatusSchema>>;
-
-export const statusSchema = z.strictObject({
-  version: z.literal(CONTROL_VERSION),
-  host: nameSchema,
-  pid: countSchema,
-  stateDir: pathSchema,
-  /** What new machines will be run with, once it has been probed. */
-  accelerator: z.enum(["kvm", "tcg"]).nullable(),
-  listen: pathSchema.nullable(),
-  peers: z.array(z.strictObject({ name: nameSchema, address: z.string().max(4096) })).max(1000),
-  workspaces: z.array(workspaceStatusSchema).max(1000),
-});
-export type ServiceStatus = Readonly<z.output<typeof statusSchema>>;
-
-export const doctorCheckSchema = z.strictObject({
-  name: z.string().max(100),
-  ok: z.boolean(),
-  /** What was found, for people: a version, a size, "missing". */
-  found: z.string().max(1000),
-  /** What to do about it; null when it is fine. */
-  hint: z.string().max(1000).nullable(),
-});
-export type DoctorCheck = Readonly<z.output<typeof doctorCheckSchema>>;
-export const doctorSchema = z.strictObject({ ok: z.boolean(), checks: z.array(doctorCheckSchema).max(100) });
 
 /** Of a line of `homeward log`; what is longer is cut. */
 export const LOG_LINE_CHARACTERS = 300;
@@ -202,7 +115,7 @@ export const controlMethods = {
   report: {
     params: z.strictObject({ id: z.string().max(64).optional() }),
     result: z.strictObject({
-      migrations: z.array(migrationRowSchema).max(200),
+      migrations: z.array(migrationSummarySchema).max(200),
       report: migrationReportSchema.nullable(),
     }),
   },
@@ -213,6 +126,9 @@ export const controlMethods = {
     result: z.strictObject({}),
   },
 } as const;
+
+/** Short calls that were begun on purpose and are finished even if the one who asked has gone. */
+export const FINISHED_WITHOUT_CLIENT: ReadonlySet<string> = new Set(["suspend", "power", "delete", "shutdown"]);
 
 export type ControlMethods = typeof controlMethods;
 export type ControlMethod = keyof ControlMethods;

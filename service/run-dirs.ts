@@ -8,7 +8,10 @@ import { requirePrivateDir } from "./store/store.ts";
 /** Share of a tmpfs, and of memory, that running RAM must leave free. */
 const FREE_SHARE = 0.25;
 /** A socket's path may have about 100 bytes (unix(7)); below this folder come an id and a socket's name. */
-const MAX_RUN_ROOT_BYTES = 64;
+export const MAX_RUN_ROOT_BYTES = 64;
+
+/** Where running RAM goes if there is room. */
+export const TMPFS = "/dev/shm";
 
 export type RamPlace = "tmpfs" | "disk";
 
@@ -36,7 +39,7 @@ export class RunDirs {
     if (Buffer.byteLength(runRoot) > MAX_RUN_ROOT_BYTES)
       throw new HomewardError("ENVIRONMENT", `${runRoot} is too long for a socket's path`);
     await requirePrivateDir(runRoot);
-    const tmpfs = options.tmpfs === undefined ? "/dev/shm" : options.tmpfs;
+    const tmpfs = options.tmpfs === undefined ? TMPFS : options.tmpfs;
     if (tmpfs === null) return new RunDirs(runRoot, null);
     const tmpfsRoot = join(tmpfs, paths.runName);
     try {
@@ -100,7 +103,8 @@ export class RunDirs {
   }
 }
 
-async function defaultRunParent(): Promise<string> {
+/** Where the sockets of running machines go. */
+export async function defaultRunParent(): Promise<string> {
   const uid = process.getuid?.();
   const user = `/run/user/${uid ?? ""}`;
   try {

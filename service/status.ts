@@ -1,7 +1,11 @@
+import { stat } from "node:fs/promises";
 import { CONTROL_VERSION, type ServiceStatus, type WorkspaceStatus } from "../protocol/control.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
 import type { ServiceContext } from "./context.ts";
 import type { Workspace } from "./workspaces/workspace.ts";
+
+/** stat(2) counts in units of this many bytes, whatever the file system's blocks are. */
+const STAT_BLOCK_BYTES = 512;
 
 /** One workspace as clients see it. */
 export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace): Promise<WorkspaceStatus> {
@@ -23,6 +27,9 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
       ctx.log.error({ err: error, workspace: workspace.name }, "reading the input log");
       return null;
     }),
+    generation: generationStatus(ctx, workspace),
+    writtenBytes: await writtenBytes(ctx, workspace),
+    lastMove: lastMove(ctx, workspace.name),
     migration:
       migration === undefined ? null : { row: migration, progress: ctx.activity.get(workspace.name) },
     note: record.note,
@@ -32,8 +39,31 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
 async function logStatus(workspace: Workspace): Promise<WorkspaceStatus["log"]> {
   const { base, owner, running } = workspace;
   if (base === null || owner !== "here") return null;
-  const { events, bytes } = await workspace.inputLog.summary(base);
-  return { events, bytes, recording: running?.recording ?? false };
+  const { events, bytes, lastMs } = await workspace.inputLog.summary(base);
+  return { events, bytes, durationMs: lastMs, recording: running?.recording ?? false };
+}
+
+function generationStatus(ctx: ServiceContext, { base, owner }: Workspace): WorkspaceStatus["generation"] {
+  const generation = base === null ? null : ctx.store.generations.get(base);
+  if (generation === null) return null;
+  const holders = new Set(ctx.store.migrations.holders(generation.root));
+  if (owner !== "here") holders.add(owner);
+  return { createdAt: generation.manifest.createdAt, holders: [...holders].sort() };
+}
+
+/** The top layer is new with every generation, so its size on disk is what was written since. */
+async function writtenBytes(ctx: ServiceContext, { name, owner }: Workspace): Promise<number | null> {
+  if (owner !== "here") return null;
+  const { overlay } = ctx.store.paths.workspace(name);
+  // There is none before the first start, and none for a moment while it is being replaced.
+  return stat(overlay).then(({ blocks }) => blocks * STAT_BLOCK_BYTES, () => 0);
+}
+
+function lastMove(ctx: ServiceContext, name: string): WorkspaceStatus["lastMove"] {
+  const report = ctx.store.migrations.lastMove(name);
+  if (report === null) return null;
+  const { from, to, finished_at: finishedAt, bytes, phases } = report;
+  return { from, to, finishedAt, bytes: bytes.total, seconds: phases.click_to_usable_s };
 }
 
 export interface ServiceFacts {

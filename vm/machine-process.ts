@@ -43,6 +43,11 @@ async function findLiving(files: RunDirFiles): Promise<ProcessFacts | null> {
   return at !== -1 && found.args[at + 1] === files.pid ? found : null;
 }
 
+/** Whether the QEMU of a run folder is alive; it is not talked to. */
+export async function machineRuns(runDir: string): Promise<boolean> {
+  return (await findLiving(runDirFiles(runDir))) !== null;
+}
+
 /** Whoever can enter the folder can control the machine, so it has to be this user's alone. */
 async function prepareRunDir(runDir: string): Promise<void> {
   await mkdir(runDir, { recursive: true, mode: 0o700 });

@@ -44,8 +44,9 @@ export function consoleCommand(): CommandEntry {
       ],
       "Screen, keyboard and mouse are a unix socket that speaks VNC. Any number of viewers may be open; what is typed in " +
         "any of them is recorded.",
+      ["NOT_FOUND", "CONFLICT"],
     )
-      .argument("<name>", "the workspace")
+      .argument("<workspace>", "its name")
       .option("--open", "open a viewer")
       .option("--path", "print the path and nothing else"),
     body: async (invocation, command) => {

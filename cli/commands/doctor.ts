@@ -1,16 +1,19 @@
 import { join } from "node:path";
+import { throwIfAborted } from "../../common/abort.ts";
 import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
 import { printable } from "../../common/progress-display.ts";
 import { exited, start } from "../../common/spawn.ts";
-import { doctorSchema, type ControlResult } from "../../protocol/control.ts";
+import { doctorSchema, type ControlResult, type DoctorCheck } from "../../protocol/control.ts";
 import { newCommand, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
 
-const DOCTOR = join(import.meta.dirname, "..", "..", "service", "doctor-main.ts");
+const DOCTOR = join(import.meta.dirname, "..", "..", "service", "doctor", "main.ts");
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
+type Examination = ControlResult<"doctor">;
+
 /** The checks run in a program of their own, so that they work whatever state the service is in, and without one. */
-async function examine({ stateDir, signal }: Invocation): Promise<ControlResult<"doctor">> {
+async function examine({ stateDir, signal }: Invocation): Promise<Examination> {
   const child = await start(process.execPath, [DOCTOR, "--state", stateDir], { stdio: ["ignore", "pipe", "pipe"] });
   signal.addEventListener("abort", () => child.kill(), { once: true });
   let answer = "";
@@ -22,6 +25,7 @@ async function examine({ stateDir, signal }: Invocation): Promise<ControlResult<
     complaint = (complaint + chunk.toString()).slice(-2000);
   });
   await exited(child);
+  throwIfAborted(signal);
   const line = answer.trim().split("\n").at(-1) ?? "";
   const parsed = doctorSchema.safeParse(tryJson(line));
   if (parsed.success) return parsed.data;
@@ -36,12 +40,20 @@ function tryJson(text: string): unknown {
   }
 }
 
-function doctorText({ ok, checks }: ControlResult<"doctor">): string {
-  const lines = checks.flatMap(({ name, ok: fine, found, hint }) => [
-    `${fine ? "ok     " : "PROBLEM"}  ${printable(name)}: ${printable(found)}`,
+const MARKS = { ok: "ok", warning: "WARNING", problem: "PROBLEM" } as const;
+
+function counted(count: number, what: string): string {
+  return `${count === 0 ? "no" : count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+export function doctorText({ checks }: Examination): string {
+  const lines = checks.flatMap(({ name, severity, found, hint, command }) => [
+    `${MARKS[severity].padEnd(7)}  ${printable(name)}: ${printable(found)}`,
     ...(hint === null ? [] : [`         ${printable(hint)}`]),
+    ...(command === null ? [] : [`           ${printable(command)}`]),
   ]);
-  return [...lines, ok ? "Nothing is in the way." : "Something is in the way; see PROBLEM above."].join("\n");
+  const number = (wanted: DoctorCheck["severity"]): number => checks.filter(({ severity }) => severity === wanted).length;
+  return [...lines, "", `${counted(number("problem"), "problem")}, ${counted(number("warning"), "warning")}.`].join("\n");
 }
 
 export function doctorCommand(): CommandEntry {
@@ -49,7 +61,12 @@ export function doctorCommand(): CommandEntry {
     command: newCommand(
       "doctor",
       "Finds what on this computer keeps Homeward from working, and says how to mend it.",
-      [["homeward doctor", "needs no running service"]],
+      [
+        ["homeward doctor", "needs no running service"],
+        ["homeward doctor --json | jq '.checks[] | select(.severity != \"ok\")'", "what is not as it should be"],
+      ],
+      "Looks at programs and their versions, room, permissions, leftovers, the service, and whether the other hosts " +
+        "answer and their clocks agree. Warnings leave the exit status 0; a problem makes it that of ENVIRONMENT.",
     ),
     body: async (invocation) => {
       const found = await examine(invocation);

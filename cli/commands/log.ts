@@ -6,6 +6,7 @@ import { shortRoot } from "../text/workspace.ts";
 
 function logText({ root, events, bytes, durationMs, entries }: ControlResult<"log">, limit: number): string {
   const lines = entries.map(({ atMs, text }) => `${formatTime(atMs).padStart(11)}  ${printable(text)}`);
+  if (events === 0) return `Nothing was recorded since generation ${shortRoot(root)}.`;
   return [
     `Since generation ${shortRoot(root)}: ${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ` +
       `${formatBytes(bytes)}.`,
@@ -24,9 +25,10 @@ export function logCommand(): CommandEntry {
         ["homeward log work --limit 0", "only how much there is"],
       ],
       "Keys, pointer, checkpoints of the screen, power and network use. What was typed is in it, passwords too.",
+      ["NOT_FOUND", "CONFLICT", "DAMAGED"],
     )
-      .argument("<name>", "the workspace")
-      .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits)")
+      .argument("<workspace>", "its name")
+      .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits; default: the newest)")
       .option("--limit <number>", "how many lines at most, the newest; 0 to 2000", wholeNumber(0, 2000), 200),
     body: async (invocation, command) => {
       const { root, limit } = command.opts<{ root?: string; limit: number }>();

@@ -15,19 +15,20 @@ export function migrateCommand(): CommandEntry {
       "migrate",
       "Moves a workspace to another host that holds its generation.",
       [
-        ["homeward migrate work home", ""],
+        ["homeward migrate work home", "by replay"],
         ["homeward migrate work home --mode overlay", "without replay: what changed is sent"],
         ["homeward migrate work home --hold", "it arrives suspended; start it there when you like"],
       ],
       "The machine pauses here, what you did is replayed there, the rest is sent and checked, and only then does the " +
         "other host become the owner. Until that moment Ctrl-C, a crash or a lost connection leave it running here as " +
         "if nothing had happened.",
+      ["NOT_FOUND", "CONFLICT", "INCOMPATIBLE", "DAMAGED", "PEER", "NO_ROOM", "TIMEOUT", "GUEST"],
     )
-      .argument("<name>", "the workspace")
+      .argument("<workspace>", "its name")
       .argument("<host>", "a host that homeward status lists")
       .option("--mode <mode>", MODES.join(" or "), oneOf(MODES), "replay")
       .option("--hold", "leave the machine suspended there")
-      .option("--level <number>", "zstd level, 1 to 22, instead of one chosen from the link", wholeNumber(1, 22)),
+      .option("--level <number>", "zstd level, 1 to 22 (default: chosen from the speed of the link)", wholeNumber(1, 22)),
     body: async (invocation, command) => {
       const { mode, hold = false, level } = command.opts<Options>();
       const report = await callService(invocation, "migrate", {

@@ -8,13 +8,15 @@ export function sealCommand(): CommandEntry {
       "seal",
       "Makes a generation of a workspace as it is now, and records what you do from here on.",
       [
-        ["homeward seal work", ""],
+        ["homeward seal work", "the machine pauses meanwhile and runs on"],
         ["homeward seal work --export /media/stick/work", "also writes a copy for another host,"],
         ["homeward create work --from /media/stick/work --owner laptop", "which is given to that host like this"],
       ],
-      "A generation is the starting point that other hosts can hold too. A running machine runs on.",
+      "A generation is the starting point that other hosts can hold too. A running machine pauses while its memory and " +
+        "disk are read, and runs on.",
+      ["NOT_FOUND", "CONFLICT", "NO_ROOM", "TIMEOUT", "GUEST"],
     )
-      .argument("<name>", "the workspace")
+      .argument("<workspace>", "its name")
       .option("--export <dir>", "also write the generation to this folder, which must not exist yet"),
     body: async (invocation, command) => {
       const workspace = argument(command, 0);

@@ -1,15 +1,18 @@
 import { printable } from "../../common/progress-display.ts";
 import { formatBytes, formatCount, formatSeconds, formatShare } from "../../common/quantities.ts";
 import { formatTable } from "../../common/table.ts";
-import type { MigrationRow } from "../../protocol/control.ts";
-import type { MigrationReport } from "../../protocol/report.ts";
+import type { MigrationSummary } from "../../protocol/control.ts";
+import type { MigrationReport, ReplayOutcome } from "../../protocol/report.ts";
+import { localTime } from "./age.ts";
 import { shortRoot } from "./workspace.ts";
 
+const BLOCK_BYTES = 4096;
+
 const PHASES = {
-  suspend_s: "suspend",
-  log_s: "send the log",
+  suspend_s: "suspend the machine",
+  log_s: "send the input log",
   replay_s: "replay",
-  index_s: "index",
+  index_s: "compare what changed",
   residual_s: "send the rest",
   verify_s: "verify",
   resume_s: "resume",
@@ -17,32 +20,71 @@ const PHASES = {
 
 const BYTES = {
   log: "input log",
-  index: "index",
-  need: "what is needed",
-  residual: "residual",
+  index: "hashes of what changed",
+  need: "answer: what is missing",
+  residual: "what was missing",
   device: "device state",
-  control: "control",
+  control: "everything else",
 } as const;
 
-function replayText(report: MigrationReport): string[] {
-  const { replay, checkpoints } = report;
-  if (replay === null) return [];
-  const lines = [
-    `Replay: ${formatCount(report.events)} events, recorded in ${formatSeconds(report.recorded_s)}` +
-      ` of which ${formatSeconds(report.think_s)} were pauses;` +
-      ` ${checkpoints.matched} of ${checkpoints.total} checkpoints matched, ${checkpoints.missed} missed`,
-  ];
-  if (replay.gave_up !== null) lines.push(`It stopped early: ${printable(replay.gave_up)}`);
-  for (const part of replay.path.filter(({ kind }) => kind !== "same"))
-    lines.push(`  steps ${part.from_step} to ${part.to_step}: ${printable(part.text)}`);
-  return lines;
+const ORIGINS = {
+  generation: "found in the generation",
+  twin: "made again by the replay",
+  zero: "zero",
+  shipped: "sent",
+} as const;
+
+const PATH_KINDS: Readonly<Record<ReplayOutcome["path"][number]["kind"], string>> = {
+  same: "as recorded",
+  left: "left the path",
+  returned: "came back",
+};
+
+function section(title: string, rows: readonly (readonly string[])[]): string {
+  return `${title}\n${formatTable(rows, ["left", "right", "right", "right"], "  ")}`;
 }
 
-/** A migration's report for people: what moved, where the time and the bytes went. */
+/** The timeline of the replay, as it kept to the recording, left it and came back. */
+function replayText({ replay, checkpoints, events, recorded_s, think_s, phases }: MigrationReport): string {
+  if (replay === null) return "Nothing was replayed.";
+  const { matched, missed, total } = checkpoints;
+  const timeline = replay.path.map(({ kind, from_step, to_step, text }) => [
+    from_step === to_step ? `step ${from_step}` : `steps ${from_step} to ${to_step}`,
+    PATH_KINDS[kind],
+    // The service's own sentence begins with the steps, which stand in the first column already.
+    printable(text).replace(/^(?:back on the path: )?(?:steps? \d+(?: to \d+)?: )?/, ""),
+  ]);
+  return [
+    `Replay of ${formatCount(events)} events`,
+    `  recorded in ${formatSeconds(recorded_s)}, of which ${formatSeconds(think_s)} were pauses;` +
+      ` replayed in ${formatSeconds(phases.replay_s)}`,
+    `  ${matched} of ${total} checkpoints matched, ${missed} missed`,
+    ...(replay.gave_up === null ? [] : [`  it stopped early: ${printable(replay.gave_up)}`]),
+    ...(replay.masked_cells === 0
+      ? []
+      : [`  ${formatCount(replay.masked_cells)} cells of the screen, 16x16 pixels each, were no longer compared at the end`]),
+    ...(timeline.length === 0 ? [] : [formatTable(timeline, [], "  ")]),
+  ].join("\n");
+}
+
+function heading(report: MigrationReport): string[] {
+  const { workspace, from, to, mode, owner, hold, phases, bytes } = report;
+  const figures = `in ${formatSeconds(phases.click_to_usable_s)} with ${formatBytes(bytes.total)}`;
+  const moved = report.kind === "migration";
+  const outcome = moved ? `it belongs to ${owner} now${hold ? ", and is suspended there" : ""}` : "nothing was kept";
+  return [
+    `${moved ? "Moved" : "Rehearsed moving"} ${workspace} from ${from} to ${to} by ${mode} ${figures}; ${outcome}.`,
+    report.verified
+      ? `Verified: both hosts computed generation ${shortRoot(report.root_destination)}.`
+      : `NOT VERIFIED: ${from} had ${shortRoot(report.root_source)}, ${to} made ${shortRoot(report.root_destination)}.`,
+    `Finished ${localTime(report.finished_at)}, migration ${report.id}.`,
+  ];
+}
+
+/** A migration's report for people: what moved, how the replay went, where the time and the bytes went. */
 export function reportText(report: MigrationReport): string {
   const { bytes, blocks, phases } = report;
-  const dirty = blocks.ram_dirty + blocks.disk_dirty;
-  const what = report.kind === "measurement" ? "Rehearsed moving" : "Moved";
+  const changed = blocks.ram_dirty + blocks.disk_dirty;
   const phaseRows = (Object.keys(PHASES) as (keyof typeof PHASES)[]).map((key) => [
     PHASES[key],
     formatSeconds(phases[key]),
@@ -52,37 +94,50 @@ export function reportText(report: MigrationReport): string {
     formatBytes(bytes[key]),
     formatShare(bytes[key], bytes.total),
   ]);
+  const originRows = (Object.keys(ORIGINS) as (keyof typeof ORIGINS)[]).map((key) => [
+    ORIGINS[key],
+    formatBytes(blocks[key] * BLOCK_BYTES),
+    formatShare(blocks[key], changed),
+  ]);
   return [
-    `${what} ${report.workspace} from ${report.from} to ${report.to} by ${report.mode}` +
-      ` in ${formatSeconds(phases.click_to_usable_s)}; it belongs to ${report.owner} now.`,
-    report.verified
-      ? `Verified: both hosts have generation ${shortRoot(report.root_destination)}.`
-      : `NOT VERIFIED: ${shortRoot(report.root_source)} there was made from ${shortRoot(report.root_destination)}.`,
-    "",
-    formatTable([...phaseRows, ["total", formatSeconds(phases.click_to_usable_s)]], ["left", "right"], "  "),
-    "",
-    formatTable([...byteRows, ["total", formatBytes(bytes.total)]], ["left", "right", "right"], "  "),
-    "",
-    `Changed: ${formatCount(blocks.ram_dirty)} blocks of memory, ${formatCount(blocks.disk_dirty)} of disk (4 KiB each).` +
-      ` Found in the generation ${formatShare(blocks.generation, dirty)}, in the replayed copy` +
-      ` ${formatShare(blocks.twin, dirty)}, zero ${formatShare(blocks.zero, dirty)};` +
-      ` sent ${formatCount(blocks.shipped)} at zstd level ${report.level}.`,
-    ...replayText(report),
+    heading(report).join("\n"),
+    replayText(report),
+    section("Time, some of it side by side", [...phaseRows, ["click to usable", formatSeconds(phases.click_to_usable_s)]]),
+    section("Bytes over the link, both directions", [...byteRows, ["total", formatBytes(bytes.total)]]),
+    section(
+      `Where the changed blocks came from: ${formatBytes(blocks.ram_dirty * BLOCK_BYTES)} of memory, ` +
+        `${formatBytes(blocks.disk_dirty * BLOCK_BYTES)} of disk`,
+      originRows,
+    ),
+    `What was sent was compressed at zstd level ${report.level}.`,
     ...report.notes.map((note) => `Note: ${printable(note)}`),
+  ].join("\n\n");
+}
+
+/** A migration that has no report: it failed, was cancelled, or is under way. */
+export function unreportedText({ id, workspace, role, peer, kind, mode, state, startedAt, error }: MigrationSummary): string {
+  const what = kind === "migration" ? "Migration" : "Rehearsal";
+  return [
+    `${what} of ${workspace} ${role === "source" ? "to" : "from"} ${peer} by ${mode}: ${state}.`,
+    `Started ${localTime(startedAt)}, migration ${id}. There is no report of it.`,
+    ...(error === null ? [] : [`Error: ${printable(error)}`]),
   ].join("\n");
 }
 
-export function migrationsText(rows: readonly MigrationRow[]): string {
-  if (rows.length === 0) return "This host has taken part in no migration yet.";
+/** The list of migrations; the first characters of an id are enough for `homeward report`. */
+export function migrationsText(rows: readonly MigrationSummary[]): string {
+  if (rows.length === 0) return 'This host has taken part in no migration yet. "homeward migrate" makes one.';
   const cells = rows.map((row) => [
-    row.id,
-    row.startedAt.slice(0, 19).replace("T", " "),
+    row.id.slice(0, 8),
+    localTime(row.startedAt),
     row.workspace,
     `${row.role === "source" ? "to" : "from"} ${row.peer}`,
-    row.kind,
-    row.mode,
+    row.kind === "migration" ? row.mode : `${row.mode}, rehearsed`,
     row.state,
+    row.bytes === null ? "" : formatBytes(row.bytes),
+    row.seconds === null ? "" : formatSeconds(row.seconds),
     printable(row.error ?? ""),
   ]);
-  return formatTable([["ID", "STARTED (UTC)", "WORKSPACE", "HOST", "KIND", "MODE", "STATE", ""], ...cells]);
+  const titles = ["ID", "STARTED", "WORKSPACE", "HOST", "MODE", "STATE", "BYTES", "TIME", ""];
+  return formatTable([titles, ...cells], [...Array<"left">(6).fill("left"), "right", "right"]);
 }

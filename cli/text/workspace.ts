@@ -1,73 +1,112 @@
 import { printable } from "../../common/progress-display.ts";
-import { formatBytes, formatCapacity, formatCount } from "../../common/quantities.ts";
-import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import { formatBytes, formatCapacity, formatCount, formatSeconds } from "../../common/quantities.ts";
+import { formatTable } from "../../common/table.ts";
+import type { WorkspaceStatus } from "../../protocol/control.ts";
+import { ago } from "./age.ts";
 
 /** First digits of a root, enough to tell generations apart by eye. */
 export function shortRoot(root: string): string {
   return root.slice(0, 12);
 }
 
-function situation(workspace: WorkspaceStatus): string {
-  const { state, owner, doing, ramPlace } = workspace;
+/** Names with commas, and "and" before the last. */
+export function enumerated(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}`;
+}
+
+function situation({ state, owner, doing }: WorkspaceStatus): string {
   switch (state) {
     case "running":
-      return ramPlace === "disk"
-        ? "running here; its RAM is on disk, which is slower (no room in /dev/shm)"
-        : "running here";
+      return "running here";
     case "off":
-      return `switched off; "homeward start ${workspace.name}" boots it`;
+      return "here, switched off";
     case "suspended":
-      return `suspended here; "homeward start ${workspace.name}" goes on where it was`;
+      return "suspended here";
     case "away":
-      return `on ${owner}, who may run it; this computer keeps what it needs to take it back cheaply`;
+      return `on ${owner}`;
     case "paused-for-migration":
-      return "paused while it moves";
+      return "paused here while it moves";
     case "busy":
-      return `busy${doing === null ? "" : `: ${doing}`}`;
+      return `busy here${doing === null ? "" : `: ${doing}`}`;
   }
 }
 
-/** A workspace in a few lines: what it does, what is recorded, what to do next. */
-export function workspaceText(workspace: WorkspaceStatus): string {
-  const { name, base, log, migration, note, console: socket, memoryBytes, diskBytes } = workspace;
-  const lines = [`${name}: ${situation(workspace)}`];
-  lines.push(`  ${formatCapacity(memoryBytes)} of memory, a disk of ${formatCapacity(diskBytes)}`);
-  if (base !== null) lines.push(`  generation ${shortRoot(base)}`);
-  else if (workspace.owner === "here")
-    lines.push(`  no generation yet; "homeward seal ${name}" makes one and starts recording`);
-  if (log !== null)
-    lines.push(
-      `  recorded since then: ${formatCount(log.events)} events, ${formatBytes(log.bytes)}` +
-        (log.recording ? ", recording" : ""),
-    );
-  if (socket !== null) lines.push(`  console: ${socket}`);
-  if (migration !== null) {
-    const { row, progress } = migration;
-    const direction = row.role === "source" ? "to" : "from";
-    const percent =
-      progress?.total === undefined || progress.total === 0
-        ? ""
-        : `, ${progress.phase} ${Math.round((100 * progress.done) / progress.total)} %`;
-    lines.push(`  migration ${direction} ${row.peer}: ${row.state}${percent}`);
-    if (row.error !== null) lines.push(`  ${printable(row.error)}`);
-  }
-  if (note !== null) lines.push(`  note: ${printable(note)}`);
-  return lines.join("\n");
+function machine({ memoryBytes, diskBytes, ramPlace }: WorkspaceStatus): string {
+  const place =
+    ramPlace === "tmpfs"
+      ? " (in /dev/shm)"
+      : ramPlace === "disk"
+        ? " (on disk, which is slower: no room in /dev/shm)"
+        : "";
+  return `${formatCapacity(memoryBytes)} of memory${place}, a disk of ${formatCapacity(diskBytes)}`;
 }
 
-export function statusText(status: ServiceStatus): string {
-  const { host, pid, accelerator, listen, peers, workspaces } = status;
-  const lines = [`Host ${host}: service running (process ${pid}), state in ${status.stateDir}`];
-  if (accelerator !== null)
-    lines.push(accelerator === "kvm" ? "Machines run on KVM." : "Machines run in software emulation (no usable KVM).");
-  if (listen !== null) lines.push(`Other hosts reach it at ${listen}.`);
-  lines.push(
-    peers.length === 0
-      ? "It knows no other host."
-      : `It knows ${peers.map((peer) => `${peer.name} (${printable(peer.address)})`).join(", ")}.`,
-  );
-  if (workspaces.length === 0)
-    lines.push("", `No workspaces yet. "homeward create work --guest desktop" makes one.`);
-  for (const workspace of workspaces) lines.push("", workspaceText(workspace));
-  return lines.join("\n");
+function generationText({ base, generation, owner, name }: WorkspaceStatus, now: Date): string {
+  if (base === null || generation === null)
+    return owner === "here" ? "none yet, so nothing is recorded" : `none; ${name} cannot come back cheaply`;
+  const { createdAt, holders } = generation;
+  const held = holders.length === 0 ? "no other host is known to hold it" : `${enumerated(holders)} held it too`;
+  return `${shortRoot(base)}, made ${ago(createdAt, now)}; ${held}`;
+}
+
+function recorded({ base, owner, log }: WorkspaceStatus): string | null {
+  if (base === null || owner !== "here") return null;
+  if (log === null) return "the input log cannot be read; service.log says why";
+  const { events, bytes, durationMs, recording } = log;
+  const amount =
+    events === 0
+      ? "nothing yet"
+      : `${formatCount(events)} events in ${formatSeconds(durationMs / 1000)}, ${formatBytes(bytes)}`;
+  return `${amount}${recording ? "; recording" : ""}`;
+}
+
+/** Roughly what a move would cost: it is known for certain only after one. */
+function toMove({ base, owner, writtenBytes, lastMove }: WorkspaceStatus): string | null {
+  if (base === null || owner !== "here") return null;
+  const written = writtenBytes === null ? "" : `, up to ${formatBytes(writtenBytes)} of disk`;
+  const last =
+    lastMove === null
+      ? ""
+      : `; the last move, to ${lastMove.to}, took ${formatBytes(lastMove.bytes)} and ${formatSeconds(lastMove.seconds)}`;
+  return `what replay does not reproduce of changed memory${written}${last}`;
+}
+
+function moving({ migration }: WorkspaceStatus): string | null {
+  if (migration === null) return null;
+  const { row, progress } = migration;
+  const percent =
+    progress?.total === undefined || progress.total === 0
+      ? ""
+      : `, ${printable(progress.phase)} ${Math.round((100 * progress.done) / progress.total)} %`;
+  const error = row.error === null ? "" : `: ${printable(row.error)}`;
+  return `${row.role === "source" ? "to" : "from"} ${row.peer}: ${row.state}${percent}${error}`;
+}
+
+/** What to do next with a workspace as far as that needs no other host; null for nothing in particular. */
+export function nextHere({ name, state, base }: WorkspaceStatus): string | null {
+  if (state === "off" || state === "suspended") return `homeward start ${name}`;
+  if (state === "running" && base === null)
+    return `homeward console ${name} --open, then homeward seal ${name}: from there on it is recorded`;
+  return null;
+}
+
+/** A workspace in a few lines: what it does, what is recorded, what a move needs. */
+export function workspaceText(
+  workspace: WorkspaceStatus,
+  now: Date = new Date(),
+  next: string | null = nextHere(workspace),
+): string {
+  const { name, console: socket, note } = workspace;
+  const rows: readonly (readonly [label: string, text: string | null])[] = [
+    ["machine", machine(workspace)],
+    ["generation", generationText(workspace, now)],
+    ["recorded", recorded(workspace)],
+    ["to move", toMove(workspace)],
+    ["moving", moving(workspace)],
+    ["console", socket],
+    ["note", note === null ? null : printable(note)],
+    ["next", next],
+  ];
+  const lines = rows.flatMap(([label, text]) => (text === null ? [] : [[label, text]]));
+  return `${name}: ${situation(workspace)}\n${formatTable(lines, [], "  ")}`;
 }

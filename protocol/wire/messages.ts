@@ -13,7 +13,13 @@ const seconds = z.number().nonnegative().max(1e9);
 const idSchema = z.uuid();
 
 /** Of `magic` and `version` only the former is fixed: a newer version may add to its greeting. */
-export const helloSchema = z.object({ magic: z.literal(WIRE_MAGIC), version: count, host: nameSchema });
+export const helloSchema = z.object({
+  magic: z.literal(WIRE_MAGIC),
+  version: count,
+  host: nameSchema,
+  /** The sender's clock, for whoever wonders whether the two agree; nothing else depends on it. */
+  time: z.iso.datetime().optional(),
+});
 
 const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];
 

@@ -7,6 +7,7 @@ import { rawText } from "../../protocol/control-client.ts";
 import {
   clientMessageSchema,
   controlMethods,
+  FINISHED_WITHOUT_CLIENT,
   isControlMethod,
   MAX_CONTROL_MESSAGE_BYTES,
   MAX_RUNNING_CALLS,
@@ -29,8 +30,6 @@ export type ControlHandlers = {
   readonly [M in ControlMethod]: (params: ControlParsedParams<M>, call: CallContext) => Promise<ControlResult<M>>;
 };
 
-/** Short calls that were begun on purpose and are finished even if the one who asked has gone. */
-const FINISHED_WITHOUT_CLIENT: ReadonlySet<string> = new Set(["suspend", "power", "delete", "shutdown"]);
 const PROGRESS_INTERVAL_MS = 100;
 /** A client that reads this little of what it asked for is dropped. */
 const MAX_UNREAD_BYTES = 8 * MAX_CONTROL_MESSAGE_BYTES;

@@ -1,7 +1,7 @@
 import { HomewardError } from "../../common/errors.ts";
 import type { ControlResult } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
-import { runDoctor } from "../doctor.ts";
+import { runDoctor } from "../doctor/doctor.ts";
 import type { Migrations } from "../migration/migrations.ts";
 import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts";
 import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
@@ -58,7 +58,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     console: (params) => {
       const { running, name } = workspaces.get(params.workspace);
       if (running !== null) return Promise.resolve({ path: running.consoleSocket });
-      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: "Start it first." });
+      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: `"homeward start ${name}" starts it.` });
     },
     migrate: async ({ level, ...params }, call) => {
       workspaces.get(params.workspace);
@@ -82,7 +82,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const root = params.root ?? workspace.base;
       if (root !== null) return inputLogOf(workspace, root, params.limit);
       throw new HomewardError("CONFLICT", `${workspace.name} has no generation, so nothing is recorded yet`, {
-        hint: `"homeward seal" makes one.`,
+        hint: `"homeward seal ${workspace.name}" makes one.`,
       });
     },
     report: ({ id }) => {
@@ -90,7 +90,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       if (id !== undefined && table.get(id) === null)
         throw new HomewardError("NOT_FOUND", `this host knows of no migration ${id}`);
       const chosen = id ?? table.newestReported();
-      return Promise.resolve({ migrations: table.list(), report: chosen === null ? null : table.report(chosen) });
+      return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
     shutdown: async ({ machines }) => {

@@ -54,7 +54,15 @@ export async function admit(
 
 /** The workspace is known here, owned by the host that offers it, and in no other migration. */
 function requireFree(ctx: ServiceContext, offer: Offer, from: string): void {
-  const { owner } = ctx.workspaces.get(offer.workspace);
+  const { workspace } = offer;
+  const known = ctx.workspaces.list().find(({ name }) => name === workspace);
+  if (known === undefined)
+    throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no workspace named ${workspace} to move into`, {
+      hint:
+        `On ${from}: homeward seal ${workspace} --export DIR, then on ${ctx.hostName}: ` +
+        `homeward create ${workspace} --from DIR --owner ${from}`,
+    });
+  const { owner } = known;
   // One that this host believes to be on a third one could end up with two owners.
   if (owner !== from)
     throw new HomewardError("CONFLICT", `${offer.workspace} belongs to ${owner === "here" ? ctx.hostName : owner}`, {

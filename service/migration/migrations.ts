@@ -213,12 +213,14 @@ function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string)
   const { name, owner, base, state, doing } = workspace;
   if (peer === ctx.hostName) throw new HomewardError("USAGE", `${peer} is this host`);
   if (owner !== "here")
-    throw new HomewardError("CONFLICT", `${name} is on ${owner}`, { hint: `Migrate it from ${owner}.` });
+    throw new HomewardError("CONFLICT", `${name} is on ${owner}`, { hint: `On ${owner}: homeward migrate ${name} ${peer}` });
   if (base === null)
     throw new HomewardError("CONFLICT", `${name} has no generation that ${peer} could hold`, {
-      hint: `Seal it with an export, and create it on ${peer} from the exported folder.`,
+      hint:
+        `homeward seal ${name} --export DIR, then on ${peer}: ` +
+        `homeward create ${name} --from DIR --owner ${ctx.hostName}`,
     });
-  if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: "Start it first." });
+  if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: `"homeward start ${name}" starts it.` });
   if (doing !== null)
     throw new HomewardError("CONFLICT", `${name} is busy (${doing})`, { hint: "Wait for that to end." });
   requireNotMigrating(ctx, name);

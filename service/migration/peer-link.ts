@@ -34,6 +34,8 @@ export interface LinkOptions {
 export class PeerLink {
   /** Name the other host gave itself. */
   peer = "";
+  /** How far the other host's clock was ahead of this one's at its greeting, in milliseconds; null if unsaid. */
+  clockAheadMs: number | null = null;
   readonly bytes = new ByteCounter();
   /** Fires, with the reason, as soon as nothing more can be expected from this link. */
   readonly signal: AbortSignal;
@@ -82,9 +84,10 @@ export class PeerLink {
     const link = new PeerLink(stream, options.times ?? LINK_TIMES);
     const keepOn = options.signal === undefined ? null : link.endOn(options.signal);
     try {
-      await link.send("hello", { magic: WIRE_MAGIC, version: WIRE_VERSION, host: options.host });
+      await link.send("hello", { magic: WIRE_MAGIC, version: WIRE_VERSION, host: options.host, time: new Date().toISOString() });
       const hello = await link.expect("hello");
       link.peer = hello.host;
+      if (hello.time !== undefined) link.clockAheadMs = Date.parse(hello.time) - Date.now();
       if (hello.version !== WIRE_VERSION)
         throw new HomewardError("PEER", `${hello.host} speaks version ${hello.version} of the protocol, not ${WIRE_VERSION}`, {
           hint: "Update Homeward on the host with the lower version.",

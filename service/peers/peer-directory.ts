@@ -25,10 +25,13 @@ export class PeerDirectory implements Peers {
 
   async connect(name: string, signal?: AbortSignal): Promise<Duplex> {
     const address = this.#addresses.get(name);
+    const known = [...this.#addresses.keys()];
     if (address === undefined)
       throw new HomewardError("NOT_FOUND", `this host does not know a host named ${name}`, {
-        hint: `Start the service with --peer ${name}=SOCKET.`,
-        data: { known: [...this.#addresses.keys()] },
+        hint:
+          (known.length === 0 ? "It knows none." : `It knows ${known.join(", ")}.`) +
+          ` "homeward serve --peer ${name}=SOCKET" makes another one known.`,
+        data: { known },
       });
     const stream = await dial(name, address, signal);
     this.#store.notePeerSeen(name);

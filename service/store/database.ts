@@ -75,9 +75,11 @@ export function textOrNull(row: Row, column: string): string | null {
   return row[column] === null ? null : text(row, column);
 }
 
-export function integer(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== "number") throw new HomewardError("DAMAGED", `the database holds no number in ${column}`);
+/** @throws DAMAGED if the column holds anything but a number or null */
+export function numberOrNull(row: Row, column: string): number | null {
+  const value = row[column] ?? null;
+  if (value !== null && typeof value !== "number")
+    throw new HomewardError("DAMAGED", `the database holds no number in ${column}`);
   return value;
 }
 

@@ -30,6 +30,12 @@ async function readLock(path: string): Promise<Lock | null> {
   }
 }
 
+/** Process id of the living service that has a state folder; null if none has. */
+export async function lockHolder(path: string): Promise<number | null> {
+  const holder = await readLock(path);
+  return holder !== null && (await processStartTime(holder.pid)) === holder.startTime ? holder.pid : null;
+}
+
 /**
  * Takes the state folder for this process.
  * @returns gives it back
@@ -49,11 +55,11 @@ export async function takeLock(path: string): Promise<() => Promise<void>> {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw toHomewardError(error);
       }
-      const holder = await readLock(path);
-      if (holder !== null && (await processStartTime(holder.pid)) === holder.startTime)
-        throw new HomewardError("CONFLICT", `a service with process id ${holder.pid} has this state folder open`, {
+      const holder = await lockHolder(path);
+      if (holder !== null)
+        throw new HomewardError("CONFLICT", `a service with process id ${holder} has this state folder open`, {
           hint: `Stop it, or give this one another --state folder.`,
-          data: { pid: holder.pid },
+          data: { pid: holder },
         });
       await rm(path, { force: true });
     }

@@ -1,7 +1,7 @@
 import { HomewardError } from "../../common/errors.ts";
-import { migrationRowSchema, type MigrationRow } from "../../protocol/control.ts";
+import { migrationRowSchema, type MigrationRow, type MigrationSummary } from "../../protocol/control.ts";
 import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
-import { now, text, textOrNull, type Database, type Row } from "./database.ts";
+import { numberOrNull, now, text, textOrNull, type Database, type Row } from "./database.ts";
 
 /** States in which nothing is left to be done; `unfinished` leaves them out. */
 export const FINAL_MIGRATION_STATES = ["done", "cancelled", "dropped"] as const;
@@ -119,6 +119,40 @@ export class MigrationsTable {
       "SELECT id FROM migrations WHERE report IS NOT NULL ORDER BY started_at DESC, rowid DESC LIMIT 1",
     );
     return row === null ? null : text(row, "id");
+  }
+
+  /** Newest first, each with the two figures of its report. */
+  summaries(limit = 200): MigrationSummary[] {
+    return this.#db
+      .all(
+        `SELECT *, json_extract(report, '$.bytes.total') AS bytes,
+           json_extract(report, '$.phases.click_to_usable_s') AS seconds
+         FROM migrations ORDER BY started_at DESC, rowid DESC LIMIT ?`,
+        limit,
+      )
+      .map((row) => ({ ...toRow(row), bytes: numberOrNull(row, "bytes"), seconds: numberOrNull(row, "seconds") }));
+  }
+
+  /** The report of the newest migration of a workspace that has one. */
+  lastMove(workspace: string): MigrationReport | null {
+    const row = this.#db.get(
+      `SELECT id FROM migrations WHERE workspace = ? AND kind = 'migration' AND report IS NOT NULL
+       ORDER BY started_at DESC, rowid DESC LIMIT 1`,
+      workspace,
+    );
+    return row === null ? null : this.report(text(row, "id"));
+  }
+
+  /** Hosts that held a generation at the end of a migration that began or ended with it, or of a rehearsal from it. */
+  holders(root: string): string[] {
+    return this.#db
+      .all(
+        `SELECT DISTINCT peer FROM migrations
+         WHERE state = 'done' AND (base = ? OR (root = ? AND kind = 'migration')) ORDER BY peer LIMIT 100`,
+        root,
+        root,
+      )
+      .map((row) => text(row, "peer"));
   }
 
   /** Newest first. */

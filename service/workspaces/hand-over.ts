@@ -17,7 +17,7 @@ export async function pauseForMigration(
     throw new HomewardError("CONFLICT", `${name} has no generation that the other host could start from`, {
       hint: "Seal it, and create it from the exported generation on the other host.",
     });
-  if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: "Start it first." });
+  if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: `"homeward start ${name}" starts it.` });
   if (control.running !== null) {
     await control.save(control.running, options);
     control.update({ state: "paused-for-migration", resumeFrom: "saved" });

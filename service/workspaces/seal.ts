@@ -19,7 +19,7 @@ export async function sealMachine(
   const { running } = control;
   if (control.row.state === "off")
     throw new HomewardError("CONFLICT", `${control.row.name} is off: a generation is the state of a machine that is on`, {
-      hint: "Start it first.",
+      hint: `"homeward start ${control.row.name}" starts it.`,
     });
   if (running !== null) await control.suspend(running, options);
   try {

@@ -90,7 +90,7 @@ export class Workspace {
     const { owner, state } = this.row;
     if (owner !== null)
       throw new HomewardError("CONFLICT", `${this.name} is on ${owner}`, {
-        hint: `Migrate it from ${owner} to this host.`,
+        hint: `On ${owner}: homeward migrate ${this.name} ${this.#deps.hostName}`,
         data: { owner },
       });
     if (state === "paused-for-migration") throw new HomewardError("CONFLICT", `${this.name} is being migrated`);
@@ -101,7 +101,7 @@ export class Workspace {
     await this.#requireHere();
     const { running } = this;
     if (running !== null && this.row.state === "running") return running;
-    throw new HomewardError("CONFLICT", `${this.name} does not run`, { hint: "Start it first." });
+    throw new HomewardError("CONFLICT", `${this.name} does not run`, { hint: `"homeward start ${this.name}" starts it.` });
   }
 
   /** An operation that a user waits for: shown in `status` while it lasts, and stopped when the service ends. */
@@ -264,7 +264,7 @@ export class Workspace {
   remove(): Promise<void> {
     return this.#turns.ask("delete", async () => {
       if (!["off", "suspended", "away"].includes(this.row.state))
-        throw new HomewardError("CONFLICT", `${this.name} is ${this.row.state}`, { hint: "Turn it off first." });
+        throw new HomewardError("CONFLICT", `${this.name} is ${this.row.state}`, { hint: `"homeward power ${this.name} off" pulls its plug.` });
       // The record of a move that was prepared or released is all that keeps it from having two owners, or none.
       if (this.#deps.store.migrations.unfinished().some(({ workspace }) => workspace === this.name))
         throw new HomewardError("CONFLICT", `${this.name} is in a migration that has not ended`, {

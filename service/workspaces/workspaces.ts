@@ -70,7 +70,7 @@ export class Workspaces {
     const found = this.#all.get(name);
     if (found === undefined)
       throw new HomewardError("NOT_FOUND", `there is no workspace named ${name} on ${this.#deps.hostName}`, {
-        hint: `"homeward status" lists them.`,
+        hint: this.#all.size === 0 ? `"homeward create" makes one.` : `There is ${[...this.#all.keys()].slice(0, 10).join(", ")}.`,
       });
     return found;
   }

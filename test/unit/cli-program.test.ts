@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { runProgram } from "../../cli/program.ts";
 import { abortReason } from "../../common/abort.ts";
 import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
 import type { ControlHandlers } from "../../service/control/connection.ts";
-import { MIGRATION_REPORT, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { MIGRATION_REPORT, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { runCli, type Ran, type RunOptions } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
 let service: FakeService | undefined;
@@ -12,31 +12,8 @@ afterEach(async () => {
   service = undefined;
 });
 
-interface Ran {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** Lines of stdout, parsed. */
-  readonly json: Record<string, unknown>[];
-}
-
-interface Run {
-  readonly signal?: AbortSignal;
-  /** Whether stderr is a terminal. */
-  readonly isTTY?: boolean;
-}
-
-async function run(args: readonly string[], { signal, isTTY = false }: Run = {}): Promise<Ran> {
-  let stdout = "";
-  let stderr = "";
-  const status = await runProgram(args, {
-    stdout: (text) => (stdout += text),
-    stderr: { write: (text) => (stderr += text), isTTY },
-    env: { HOMEWARD_STATE: service?.dir ?? "/nonexistent/state", PATH: "/nonexistent" },
-    signal: signal ?? new AbortController().signal,
-  });
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return { status, stdout, stderr, json: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return runCli(args, { ...(service === undefined ? {} : { stateDir: service.dir }), ...options });
 }
 
 async function serve(handlers: Partial<ControlHandlers>): Promise<void> {
@@ -55,12 +32,15 @@ describe("help", () => {
 
   it("gives examples with each command", async () => {
     const { stdout: overview } = await run(["--help"]);
-    const commands = [...overview.matchAll(/^  ([a-z]+) (?:\[options\]|<)/gm)].map((match) => match[1] ?? "");
+    const commands = [...overview.matchAll(/^  ([a-z]+)(?: [<[]| {2,}[A-Z])/gm)]
+      .map((match) => match[1] ?? "")
+      .filter((name) => name !== "help");
     expect(commands.length).toBeGreaterThanOrEqual(15);
     for (const command of commands) {
       const { status, stdout } = await run([command, "--help"]);
       expect(status).toBe(0);
-      expect(stdout).toContain(`Examples:\n  homeward ${command}`);
+      expect(stdout).toMatch(new RegExp(`^Examples:\\n {2}.*homeward ${command}\\b`, "m"));
+      expect(stdout).toMatch(/^Exit status:\n +0 +success\n(?: +\d+ {2}[A-Z_]+ .*\n)+/m);
     }
   });
 
@@ -73,7 +53,9 @@ describe("help", () => {
 
 describe("usage errors", () => {
   it.each([
-    [["migrat", "work", "home"], /unknown command/],
+    [["migrat", "work", "home"], /unknown command 'migrat'\n.*Did you mean migrate\?.*homeward --help/],
+    [["status", "--jsn"], /unknown option '--jsn'\n.*Did you mean --json\?.*homeward status --help/],
+    [["--state", "/x"], /no command was given/],
     [["migrate", "work"], /missing required argument 'host'/],
     [["migrate", "work", "home", "--mode", "magic"], /one of replay, overlay/],
     [["migrate", "work", "home", "--level", "23"], /from 1 to 22/],
@@ -122,6 +104,22 @@ describe("with a service", () => {
     expect(text.stdout).toContain("work: running here");
     const { json } = await run(["status", "--json"]);
     expect(json).toEqual([{ type: "result", ...SERVICE_STATUS }]);
+  });
+
+  it("finds a migration by how its id begins, and explains one without a report", async () => {
+    const asked: unknown[] = [];
+    await serve({
+      report: ({ id }) => {
+        asked.push(id);
+        const failed = { ...MIGRATION_SUMMARY, id: "6a", state: "cancelled", error: "home is gone" };
+        return Promise.resolve({ migrations: [MIGRATION_SUMMARY, failed], report: id === "6a" ? null : MIGRATION_REPORT });
+      },
+    });
+    expect((await run(["report", "5f0c"])).stdout).toContain("Moved work from laptop to home");
+    expect(asked).toEqual([undefined, MIGRATION_SUMMARY.id]);
+    expect((await run(["report", "6"])).stdout).toMatch(/to home by replay: cancelled\.\n[^]*Error: home is gone/);
+    expect((await run(["report", "--list"])).stdout).toContain("5f0c6f5e");
+    expect(await run(["report", "7"])).toMatchObject({ status: EXIT_STATUS.NOT_FOUND });
   });
 
   it("passes on what the user gave", async () => {
@@ -185,15 +183,33 @@ describe("with a service", () => {
         throw abortReason(signal);
       },
     });
-    const { status } = await run(["migrate", "work", "home"], { signal: user.signal });
+    const { status, stderr } = await run(["migrate", "work", "home"], { signal: user.signal });
     expect(status).toBe(EXIT_STATUS.CANCELLED);
+    expect(stderr).toContain("Stopping. Ctrl-C again leaves at once; the service then stops it all the same.");
     expect(steps).toEqual(["cancelled", "put in order"]);
+  });
+
+  it("on Ctrl-C says when it was too late, and shows what came of it", async () => {
+    const user = new AbortController();
+    await serve({
+      delete: (_params, { signal }) => {
+        user.abort(new HomewardError("CANCELLED", "stopped"));
+        return new Promise((resolve) => {
+          signal.addEventListener("abort", () => {
+            resolve({});
+          });
+        });
+      },
+    });
+    const { status, stdout, stderr } = await run(["delete", "work", "--yes"], { signal: user.signal });
+    expect([status, stdout]).toEqual([0, "work is removed from this host.\n"]);
+    expect(stderr).toBe("Stopping. Ctrl-C again leaves at once; the service then finishes it.\nIt was too late to stop:\n");
   });
 
   it("does not let a guest or a peer steer the terminal", async () => {
     await serve({ start: () => Promise.resolve({ ...WORKSPACE_STATUS, note: "\u001b[2Jgone\nforged line" }) });
     const { stdout } = await run(["start", "work"]);
-    expect(stdout).toContain("note:  [2Jgone forged line");
+    expect(stdout).toMatch(/^ {2}note +\[2Jgone forged line$/m);
   });
 
   it("prints only the console's path when asked to", async () => {

@@ -1,4 +1,4 @@
-import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import type { MigrationRow, MigrationSummary, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 
 /** Valid messages of the service, to be changed where a test needs it. */
@@ -13,7 +13,10 @@ export const WORKSPACE_STATUS: WorkspaceStatus = {
   ramPlace: "tmpfs",
   pid: 4711,
   console: "/run/user/1000/homeward-1/w/console.sock",
-  log: { events: 1019, bytes: 5260, recording: true },
+  log: { events: 1019, bytes: 5260, durationMs: 723_000, recording: true },
+  generation: { createdAt: "2026-01-02T03:04:05.000Z", holders: ["home"] },
+  writtenBytes: 12_300_000,
+  lastMove: { from: "home", to: "laptop", finishedAt: "2026-01-02T03:04:05.000Z", bytes: 223_000, seconds: 27.4 },
   migration: null,
   note: null,
 };
@@ -28,6 +31,23 @@ export const SERVICE_STATUS: ServiceStatus = {
   peers: [{ name: "home", address: "/tmp/home.sock" }],
   workspaces: [WORKSPACE_STATUS],
 };
+
+export const MIGRATION_ROW: MigrationRow = {
+  id: "5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11",
+  workspace: "work",
+  role: "source",
+  kind: "migration",
+  peer: "home",
+  mode: "replay",
+  state: "done",
+  base: "aa".repeat(32),
+  root: "bb".repeat(32),
+  startedAt: "2026-01-02T03:03:22.000Z",
+  updatedAt: "2026-01-02T03:04:05.000Z",
+  error: null,
+};
+
+export const MIGRATION_SUMMARY: MigrationSummary = { ...MIGRATION_ROW, bytes: 547_176, seconds: 42.5 };
 
 export const MIGRATION_REPORT: MigrationReport = {
   id: "5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11",
@@ -49,8 +69,9 @@ export const MIGRATION_REPORT: MigrationReport = {
     gave_up: null,
     masked_cells: 3,
     path: [
-      { kind: "same", from_step: 0, to_step: 40, text: "the screen was as recorded" },
-      { kind: "left", from_step: 41, to_step: 42, text: "a window was missing" },
+      { kind: "same", from_step: 0, to_step: 40, text: "steps 0 to 40: the screen was as recorded" },
+      { kind: "left", from_step: 41, to_step: 42, text: "steps 41 to 42: the screen was not as recorded (first: a window)" },
+      { kind: "returned", from_step: 43, to_step: 66, text: "back on the path: steps 43 to 66: the screen was as recorded" },
     ],
   },
   phases: {

@@ -1,86 +1,147 @@
 import { describe, expect, it } from "vitest";
 import { defaultHostName, defaultStateDir } from "../../cli/state-dir.ts";
+import { ago } from "../../cli/text/age.ts";
 import { migrationsText, reportText } from "../../cli/text/report.ts";
-import { statusText, workspaceText } from "../../cli/text/workspace.ts";
-import { nameSchema } from "../../protocol/control.ts";
-import { MIGRATION_REPORT, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { nextStep, statusText } from "../../cli/text/status.ts";
+import { workspaceText } from "../../cli/text/workspace.ts";
+import { nameSchema, type WorkspaceStatus } from "../../protocol/control.ts";
+import { MIGRATION_REPORT, MIGRATION_ROW, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+
+const NOW = new Date("2026-01-02T06:30:00.000Z");
 
 describe("statusText", () => {
-  it("tells what runs, what is recorded and where the console is", () => {
-    expect(statusText(SERVICE_STATUS)).toBe(
+  it("tells what runs, how old it is, what would move and what to do next", () => {
+    expect(statusText(SERVICE_STATUS, NOW)).toBe(
       [
-        "Host laptop: service running (process 42), state in /home/me/.local/share/homeward",
-        "Machines run in software emulation (no usable KVM).",
-        "It knows home (/tmp/home.sock).",
+        "laptop: this host; its service is running (process 42)",
+        "  folder      /home/me/.local/share/homeward",
+        "  machines    in software emulation: KVM does not work here",
+        "  listens on  nothing: no other host can move a workspace here",
+        "  knows       home (/tmp/home.sock)",
         "",
         "work: running here",
-        "  512 MiB of memory, a disk of 3 GiB",
-        "  generation abababababab",
-        "  recorded since then: 1\u202f019 events, 5.26 kB, recording",
-        "  console: /run/user/1000/homeward-1/w/console.sock",
+        "  machine     512 MiB of memory (in /dev/shm), a disk of 3 GiB",
+        "  generation  abababababab, made 3 hours ago; home held it too",
+        "  recorded    1\u202f019 events in 12 min 03 s, 5.26 kB; recording",
+        "  to move     what replay does not reproduce of changed memory, up to 12.3 MB of disk; " +
+          "the last move, to laptop, took 223 kB and 27 s",
+        "  console     /run/user/1000/homeward-1/w/console.sock",
+        "  next        homeward migrate work home",
       ].join("\n"),
     );
   });
 
   it("tells a newcomer what to do first", () => {
     const text = statusText({ ...SERVICE_STATUS, peers: [], workspaces: [] });
-    expect(text).toContain("It knows no other host.");
+    expect(text).toContain("no other host; homeward serve --peer NAME=SOCKET makes it known");
     expect(text).toContain("homeward create work --guest desktop");
   });
 
   it.each([
-    ["off", 'switched off; "homeward start work" boots it'],
-    ["suspended", "goes on where it was"],
-    ["away", "on home, who may run it"],
-    ["paused-for-migration", "paused while it moves"],
-    ["busy", "busy: seal"],
+    ["off", "here, switched off"],
+    ["suspended", "suspended here"],
+    ["away", "on home"],
+    ["paused-for-migration", "paused here while it moves"],
+    ["busy", "busy here: seal"],
   ] as const)("explains the state %s", (state, expected) => {
     const owner = state === "away" ? "home" : "here";
-    expect(workspaceText({ ...WORKSPACE_STATUS, state, owner, doing: "seal" })).toContain(expected);
+    expect(workspaceText({ ...WORKSPACE_STATUS, state, owner, doing: "seal" })).toContain(`work: ${expected}\n`);
   });
 
   it("says that RAM on disk is slow, and that nothing is recorded before the first generation", () => {
-    const text = workspaceText({ ...WORKSPACE_STATUS, ramPlace: "disk", base: null, log: null });
-    expect(text).toContain("its RAM is on disk, which is slower");
-    expect(text).toContain('"homeward seal work"');
+    const text = workspaceText({ ...WORKSPACE_STATUS, ramPlace: "disk", base: null, generation: null, log: null });
+    expect(text).toContain("on disk, which is slower");
+    expect(text).toContain("generation  none yet, so nothing is recorded");
+    expect(text).not.toContain("to move");
+  });
+
+  it("says where to look when the log is damaged", () => {
+    expect(workspaceText({ ...WORKSPACE_STATUS, log: null })).toContain("recorded    the input log cannot be read");
+  });
+
+  it("shows how far a move is and why one failed", () => {
+    const progress = { phase: "replay", done: 1, total: 4, unit: "steps" as const };
+    const row = { ...MIGRATION_ROW, state: "offered", error: "home is gone" };
+    expect(workspaceText({ ...WORKSPACE_STATUS, migration: { row, progress } })).toContain(
+      "moving      to home: offered, replay 25 %: home is gone",
+    );
+  });
+});
+
+describe("nextStep", () => {
+  const AT_HOME = { state: "away", owner: "home" } as const;
+  it.each([
+    [{ state: "off" }, "homeward start work"],
+    [{ state: "suspended" }, "homeward start work"],
+    [AT_HOME, "on home: homeward migrate work laptop"],
+    [{}, "homeward migrate work home"],
+    [{ base: null }, "homeward console work --open, then homeward seal work: from there on it is recorded"],
+    [
+      { generation: { createdAt: "2026-01-02T03:04:05.000Z", holders: [] } },
+      "homeward migrate work home; before the first time: homeward seal work --export DIR, and on home: " +
+        "homeward create work --from DIR --owner laptop",
+    ],
+    [{ state: "busy" }, null],
+  ] as const)("with %j", (change, expected) => {
+    expect(nextStep({ ...WORKSPACE_STATUS, ...change } as WorkspaceStatus, SERVICE_STATUS)).toBe(expected);
+  });
+
+  it("without another host", () => {
+    expect(nextStep(WORKSPACE_STATUS, { ...SERVICE_STATUS, peers: [] })).toContain("--peer NAME=SOCKET");
+  });
+});
+
+describe("ages", () => {
+  it.each([
+    ["2026-01-02T06:29:30Z", "just now"],
+    ["2026-01-02T06:28:30Z", "1 minute ago"],
+    ["2026-01-02T04:30:00Z", "2 hours ago"],
+    ["2025-12-31T06:00:00Z", "2 days ago"],
+    ["2026-01-02T06:40:00Z", "10 min 00 s in the future by this clock"],
+  ])("%s", (at, expected) => {
+    expect(ago(at, NOW)).toBe(expected);
   });
 });
 
 describe("reportText", () => {
-  it("accounts for time and bytes, and shows where the replay left the recorded path", () => {
+  it("accounts for time, bytes and blocks", () => {
     const text = reportText(MIGRATION_REPORT);
-    expect(text).toContain("Moved work from laptop to home by replay in 43 s; it belongs to home now.");
-    expect(text).toContain("Verified: both hosts have generation bbbbbbbbbbbb.");
-    expect(text).toMatch(/^ {2}residual +475 kB +87 %$/m);
+    expect(text).toContain(
+      "Moved work from laptop to home by replay in 43 s with 547 kB; it belongs to home now, and is suspended there.",
+    );
+    expect(text).toContain("Verified: both hosts computed generation bbbbbbbbbbbb.");
+    expect(text).toMatch(/^ {2}what was missing +475 kB +87 %$/m);
     expect(text).toMatch(/^ {2}total +547 kB$/m);
-    expect(text).toContain("65 of 66 checkpoints matched, 1 missed");
-    expect(text).toContain("steps 41 to 42: a window was missing");
-    expect(text).not.toContain("steps 0 to 40");
+    expect(text).toMatch(/^ {2}replay +36 s$/m);
+    expect(text).toMatch(/^ {2}made again by the replay +24\.5 MB +39 %$/m);
     expect(text).toContain("Note: one block was fetched again");
   });
 
-  it("does not hide that nothing was verified", () => {
-    expect(reportText({ ...MIGRATION_REPORT, verified: false })).toContain("NOT VERIFIED");
+  it("shows the timeline: where the replay left the recorded path and came back", () => {
+    const text = reportText(MIGRATION_REPORT);
+    expect(text).toContain("65 of 66 checkpoints matched, 1 missed");
+    expect(text).toContain(
+      [
+        "  steps 0 to 40   as recorded    the screen was as recorded",
+        "  steps 41 to 42  left the path  the screen was not as recorded (first: a window)",
+        "  steps 43 to 66  came back      the screen was as recorded",
+      ].join("\n"),
+    );
+  });
+
+  it("does not hide that nothing was verified, or replayed", () => {
+    const text = reportText({ ...MIGRATION_REPORT, verified: false, replay: null });
+    expect(text).toContain("NOT VERIFIED: laptop had bbbbbbbbbbbb, home made bbbbbbbbbbbb.");
+    expect(text).toContain("Nothing was replayed.");
   });
 });
 
 describe("migrationsText", () => {
-  it("lists them", () => {
-    const row = {
-      id: "5f0c6f5e",
-      workspace: "work",
-      role: "source",
-      kind: "migration",
-      peer: "home",
-      mode: "replay",
-      state: "done",
-      base: "ab".repeat(32),
-      root: null,
-      startedAt: "2026-01-02T03:04:05.000Z",
-      updatedAt: "2026-01-02T03:05:05.000Z",
-      error: null,
-    } as const;
-    expect(migrationsText([row])).toContain("5f0c6f5e  2026-01-02 03:04:05  work       to home  migration  replay  done");
+  it("lists them, and those that failed with the reason", () => {
+    const failed = { ...MIGRATION_SUMMARY, state: "cancelled", bytes: null, seconds: null, error: "home\nis gone" };
+    const text = migrationsText([MIGRATION_SUMMARY, failed]);
+    expect(text).toMatch(/^5f0c6f5e {2}2026-01-0\d \d\d:\d\d {2}work +to home {2}replay {2}done +547 kB {2}43 s$/m);
+    expect(text).toMatch(/cancelled +home is gone$/m);
     expect(migrationsText([])).toContain("no migration yet");
   });
 });

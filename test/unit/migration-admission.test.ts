@@ -35,7 +35,7 @@ describe("an offer", () => {
       store,
       accelerator: () => Promise.resolve({ accelerator: host.accelerator, reason: "" }),
       qemuVersion: () => Promise.resolve(host.qemuVersion),
-      workspaces: { get: () => ({ owner: host.owner }) },
+      workspaces: { list: () => [{ name: "desk", owner: host.owner }] },
       generationCheck: {
         requireIntact: (_: unknown, { hint }: { hint: string }) =>
           host.damaged ? Promise.reject(new HomewardError("DAMAGED", "bad", { hint })) : Promise.resolve(),

@@ -4,6 +4,7 @@ import { Database } from "../../service/store/database.ts";
 import { LayersTable } from "../../service/store/layers-table.ts";
 import { MigrationsTable, type NewMigration } from "../../service/store/migrations-table.ts";
 import { WorkspacesTable } from "../../service/store/workspaces-table.ts";
+import { MIGRATION_REPORT } from "./cli-reports.ts";
 import { machine, rootOf, workspace } from "./store-fixtures.ts";
 
 let db: Database;
@@ -102,6 +103,30 @@ describe("migrations", () => {
     expect(table.unfinished().map(({ state }) => state)).toEqual(["offered", "released"]);
     expect(table.list().map(({ id }) => id)).toEqual(rows.map(({ id }) => id).reverse());
     expect(table.list(2)).toHaveLength(2);
+  });
+
+  it("are listed with the figures of their reports", () => {
+    const table = new MigrationsTable(db);
+    const { id } = table.insert(migration());
+    table.insert(migration());
+    expect(table.lastMove("w")).toBeNull();
+    table.update(id, { state: "done", report: MIGRATION_REPORT });
+    expect(table.summaries().map(({ bytes, seconds }) => ({ bytes, seconds }))).toEqual([
+      { bytes: null, seconds: null },
+      { bytes: 547_176, seconds: 42.5 },
+    ]);
+    expect(table.lastMove("w")).toEqual(MIGRATION_REPORT);
+    expect(table.lastMove("other")).toBeNull();
+  });
+
+  it("tell who held a generation: both ends of a move that is over, and who rehearsed from it", () => {
+    const table = new MigrationsTable(db);
+    table.insert(migration({ state: "done", root: rootOf("b"), peer: "home" }));
+    table.insert(migration({ state: "cancelled", root: rootOf("b"), peer: "gone" }));
+    table.insert(migration({ state: "done", kind: "measurement", base: rootOf("b"), root: rootOf("c"), peer: "office" }));
+    expect(table.holders(rootOf("a"))).toEqual(["home"]);
+    expect(table.holders(rootOf("b"))).toEqual(["home", "office"]);
+    expect(table.holders(rootOf("c"))).toEqual([]);
   });
 
   it("have one id each", () => {

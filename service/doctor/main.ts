@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { EXIT_STATUS, toHomewardError } from "../common/errors.ts";
+import { EXIT_STATUS, toHomewardError } from "../../common/errors.ts";
 import { runDoctor } from "./doctor.ts";
 
-/** `node service/doctor-main.ts --state DIR`: prints the doctor's findings as one line of JSON; needs no service. */
+/** `node service/doctor/main.ts --state DIR`: prints the doctor's findings as one line of JSON; needs no service. */
 try {
   const { values } = parseArgs({ options: { state: { type: "string" } } });
   const found = await runDoctor({ stateDir: resolve(values.state ?? ".") });

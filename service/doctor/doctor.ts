@@ -1,0 +1,46 @@
+import { toHomewardError } from "../../common/errors.ts";
+import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
+import { checkAccelerator, checkDisk, checkNode, checkQemu, checkTmpfs, checkTool } from "./computer.ts";
+import { problem, type Finding } from "./finding.ts";
+import { checkPeers, findService } from "./hosts.ts";
+import { checkFolders, checkLeftovers, checkSocketPaths } from "./state-folder.ts";
+
+export interface DoctorOptions {
+  /** Absolute; need not exist yet. */
+  readonly stateDir: string;
+  readonly signal?: AbortSignal;
+}
+
+/** A look that fails is a finding, too. @throws CANCELLED */
+async function looked(name: string, look: () => Finding | Promise<Finding>): Promise<DoctorCheck> {
+  try {
+    return { name, ...(await look()) };
+  } catch (thrown) {
+    const { code, message, hint } = toHomewardError(thrown);
+    if (code === "CANCELLED") throw thrown;
+    return { name, ...problem(message.slice(0, 1000), { hint: hint ?? "This could not be looked at." }) };
+  }
+}
+
+/** Looks at everything Homeward needs. Never throws for something that is wrong: that is the finding. @throws CANCELLED */
+export async function runDoctor({ stateDir, signal }: DoctorOptions): Promise<ControlResult<"doctor">> {
+  const checks: DoctorCheck[] = [];
+  const look = async (name: string, check: () => Finding | Promise<Finding>): Promise<void> => {
+    checks.push(await looked(name, check));
+  };
+  await look("Node.js", checkNode);
+  await look("QEMU", checkQemu);
+  await look("qemu-img", () => checkTool("qemu-img", signal));
+  await look("qemu-nbd", () => checkTool("qemu-nbd", signal));
+  await look("accelerator", () => checkAccelerator(signal));
+  await look("disk space", () => checkDisk(stateDir));
+  await look("/dev/shm", checkTmpfs);
+  await look("permissions", () => checkFolders(stateDir));
+  await look("socket paths", () => checkSocketPaths(stateDir));
+  const { finding, running, known } = await findService(stateDir);
+  checks.push({ name: "service", ...finding });
+  // A running service's own unfinished work looks the same.
+  if (!running) await look("leftovers", () => checkLeftovers(stateDir));
+  for (const [name, peer] of await checkPeers(known)) checks.push({ name, ...peer });
+  return { ok: checks.every(({ severity }) => severity !== "problem"), checks };
+}

@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { controlMethods, doctorSchema, progressSchema, statusSchema, wireErrorSchema, workspaceStatusSchema } from "../../protocol/control.ts";
+
+/** What `--json` prints, as docs/cli.md promises it. */
+export const progressLineSchema = progressSchema.extend({
+  type: z.literal("progress"),
+  left_s: z.number().nonnegative().optional(),
+});
+export const errorLineSchema = wireErrorSchema.extend({ type: z.literal("error") });
+
+/** The `result` of each command, without its `type`; `demo` prints lines of its own. */
+export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
+  serve: z.strictObject({ pid: z.int().positive(), state: z.string() }),
+  status: statusSchema,
+  create: workspaceStatusSchema,
+  start: workspaceStatusSchema,
+  console: z.strictObject({ path: z.string(), viewer: z.string().nullable() }),
+  suspend: workspaceStatusSchema,
+  power: workspaceStatusSchema,
+  seal: controlMethods.seal.result,
+  migrate: controlMethods.migrate.result,
+  log: controlMethods.log.result,
+  report: controlMethods.report.result,
+  delete: controlMethods.delete.result,
+  shutdown: controlMethods.shutdown.result,
+  doctor: doctorSchema,
+  completion: z.strictObject({ shell: z.string(), script: z.string() }),
+};
+
+/** Checks one line of a command. @throws what is wrong with it */
+export function checkLine(command: string, line: Record<string, unknown>): void {
+  const result = RESULTS[command];
+  if (result === undefined) throw new Error(`no schema for ${command}`);
+  const { type } = line;
+  if (type === "progress") progressLineSchema.parse(line);
+  else if (type === "error") errorLineSchema.parse(line);
+  else result.extend({ type: z.literal("result") }).parse(line);
+}

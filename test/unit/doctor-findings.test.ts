@@ -1,0 +1,193 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { doctorText } from "../../cli/commands/doctor.ts";
+import { HomewardError } from "../../common/errors.ts";
+import { encodeMessage } from "../../protocol/wire/messages.ts";
+import { frameHeader, WIRE_MAGIC, WIRE_VERSION } from "../../protocol/wire.ts";
+import { quoted } from "../../service/doctor/finding.ts";
+import { checkPeers, findService } from "../../service/doctor/hosts.ts";
+import { checkFolders, checkLeftovers, checkSocketPaths } from "../../service/doctor/state-folder.ts";
+import { PeerLink } from "../../service/migration/peer-link.ts";
+import { takeLock } from "../../service/store/lock.ts";
+import { StatePaths } from "../../service/store/paths.ts";
+import { Store } from "../../service/store/store.ts";
+import { SERVICE_STATUS } from "./cli-reports.ts";
+import { FakeService } from "./control-fake-service.ts";
+
+let dir: string;
+let server: Server | null = null;
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "hw-doctor-"));
+});
+afterEach(async () => {
+  await new Promise<void>((resolve) => {
+    if (server === null) resolve();
+    else
+      server.close(() => {
+        resolve();
+      });
+  });
+  server = null;
+  await rm(dir, { recursive: true, force: true });
+});
+
+describe("folders", () => {
+  it("are fine when they are private, or not there yet", async () => {
+    expect(await checkFolders(dir)).toMatchObject({ severity: "ok", hint: null, command: null });
+    expect(await checkFolders(join(dir, "later"))).toMatchObject({ severity: "ok" });
+  });
+
+  it("are a problem when others may look in", async () => {
+    await chmod(dir, 0o755);
+    expect(await checkFolders(dir)).toMatchObject({ severity: "problem", command: `chmod 700 ${dir}` });
+    await chmod(dir, 0o700);
+    await writeFile(new StatePaths(dir).database, "", { mode: 0o644 });
+    expect(await checkFolders(dir)).toMatchObject({ severity: "problem", command: `chmod 600 ${join(dir, "homeward.db")}` });
+  });
+
+  it("are a problem when they are files", async () => {
+    await writeFile(join(dir, "file"), "");
+    expect(await checkFolders(join(dir, "file"))).toMatchObject({ severity: "problem" });
+  });
+
+  it("need short paths", async () => {
+    expect(await checkSocketPaths(dir)).toMatchObject({ severity: "ok" });
+    expect(await checkSocketPaths(join(dir, "x".repeat(100)))).toMatchObject({ severity: "problem" });
+  });
+
+  it("show what a crash left", async () => {
+    const paths = new StatePaths(dir);
+    expect(await checkLeftovers(dir)).toMatchObject({ severity: "ok" });
+    await writeFile(paths.control, "");
+    expect(await checkLeftovers(dir)).toMatchObject({ severity: "warning", found: expect.stringContaining("control.sock") as string });
+    await mkdir(join(paths.incoming, "seal-1"), { recursive: true });
+    await writeFile(join(paths.incoming, "seal-1", "ram"), Buffer.alloc(100_000, 1));
+    const found = await checkLeftovers(dir);
+    expect(found).toMatchObject({ severity: "warning", command: `homeward serve --detach --state ${dir}` });
+    expect(found.found).toMatch(/^1 left .* 1\d\d kB: .*seal-1$/);
+  });
+});
+
+describe("commands", () => {
+  it("quote what a shell would take apart", () => {
+    expect(quoted("/home/me/state-1")).toBe("/home/me/state-1");
+    expect(quoted("/home/it's me")).toBe("'/home/it'\\''s me'");
+  });
+});
+
+describe("the service", () => {
+  it("is found when it runs, with the hosts it knows", async () => {
+    const service = await FakeService.start({ status: () => Promise.resolve(SERVICE_STATUS) });
+    const { finding, running, known } = await findService(service.dir);
+    await service.stop();
+    expect(finding).toMatchObject({ severity: "ok", found: "running as laptop, process 42" });
+    expect([running, known]).toEqual([true, { host: "laptop", peers: SERVICE_STATUS.peers }]);
+  });
+
+  it("is missed, and the hosts of the last one are read from its database", async () => {
+    expect(await findService(dir)).toMatchObject({ running: false, known: null });
+    const store = await Store.open(dir, "laptop");
+    store.setPeer("home", "/tmp/home.sock");
+    await store.close();
+    const { finding, known } = await findService(dir);
+    expect(finding).toMatchObject({ severity: "warning", command: `homeward serve --detach --state ${dir}` });
+    expect(known).toEqual({ host: "laptop", peers: [{ name: "home", address: "/tmp/home.sock" }] });
+  });
+
+  it("is a problem when it lives and does not answer", async () => {
+    const unlock = await takeLock(new StatePaths(dir).lock);
+    const { finding, running } = await findService(dir);
+    await unlock();
+    expect(finding).toMatchObject({ severity: "problem", command: `kill ${process.pid}` });
+    expect(running).toBe(true);
+  });
+});
+
+describe("another host", () => {
+  const address = (): string => join(dir, "peer.sock");
+
+  async function listen(accept: (socket: Socket) => void): Promise<void> {
+    server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      accept(socket);
+    });
+    await new Promise<void>((resolve) => server?.listen(address(), resolve));
+  }
+
+  async function look(name = "home"): Promise<unknown> {
+    const [entry] = await checkPeers({ host: "laptop", peers: [{ name, address: address() }] });
+    expect(entry?.[0]).toBe(`host ${name}`);
+    return entry?.[1];
+  }
+
+  it("that answers is fine", async () => {
+    await listen((socket) => void PeerLink.open(socket, { host: "home" }).catch(() => undefined));
+    expect(await look()).toMatchObject({ severity: "ok", found: expect.stringMatching(/^answers in .* clocks agree$/) as string });
+  });
+
+  it("that has another name is a problem", async () => {
+    await listen((socket) => void PeerLink.open(socket, { host: "home" }).catch(() => undefined));
+    expect(await look("office")).toMatchObject({ severity: "problem", found: expect.stringContaining("calls itself home") as string });
+  });
+
+  it("whose clock is wrong is a warning", async () => {
+    await listen((socket) => {
+      const time = new Date(Date.now() - 3_600_000).toISOString();
+      const payload = encodeMessage("hello", { magic: WIRE_MAGIC, version: WIRE_VERSION, host: "home", time });
+      socket.write(Buffer.concat([frameHeader("hello", payload.length), payload]));
+      // Two pings are asked.
+      socket.write(Buffer.concat([frameHeader("pong", 0)]));
+      socket.on("data", () => socket.write(frameHeader("pong", 0)));
+    });
+    expect(await look()).toMatchObject({
+      severity: "warning",
+      found: expect.stringMatching(/its clock is (59 min|1 h).* behind$/) as string,
+      command: "sudo timedatectl set-ntp true",
+    });
+  });
+
+  it("that does not know this one says so", async () => {
+    await listen((socket) => {
+      void PeerLink.open(socket, { host: "home" }).then((link) =>
+        link.abort(new HomewardError("PEER", "home does not know a host laptop", { hint: "Start it with --peer laptop=ADDRESS." })),
+      );
+    });
+    expect(await look()).toMatchObject({
+      severity: "warning",
+      found: expect.stringContaining("home does not know a host laptop") as string,
+      hint: "Start it with --peer laptop=ADDRESS.",
+    });
+  });
+
+  it("that is off is a warning", async () => {
+    expect(await look()).toMatchObject({ severity: "warning", found: expect.stringContaining("cannot be reached") as string });
+  });
+});
+
+describe("doctorText", () => {
+  it("has a line for each finding, and what to do below it", () => {
+    const text = doctorText({
+      ok: false,
+      checks: [
+        { name: "QEMU", severity: "ok", found: "7.2.22", hint: null, command: null },
+        { name: "/dev/shm", severity: "warning", found: "small", hint: "Enlarge it.", command: "mount X" },
+        { name: "permissions", severity: "problem", found: "open\u001b[2J", hint: "Close it.", command: null },
+      ],
+    });
+    expect(text).toBe(
+      [
+        "ok       QEMU: 7.2.22",
+        "WARNING  /dev/shm: small",
+        "         Enlarge it.",
+        "           mount X",
+        "PROBLEM  permissions: open [2J",
+        "         Close it.",
+        "",
+        "1 problem, 1 warning.",
+      ].join("\n"),
+    );
+  });
+});
