@@ -61,8 +61,9 @@ function recorded({ base, owner, log }: WorkspaceStatus): string | null {
 }
 
 /** Roughly what a move would cost: it is known for certain only after one. */
-function toMove({ base, owner, writtenBytes, lastMove }: WorkspaceStatus): string | null {
-  if (base === null || owner !== "here") return null;
+function toMove({ base, owner, state, writtenBytes, lastMove }: WorkspaceStatus): string | null {
+  // One that is off has to be started before it can move.
+  if (base === null || owner !== "here" || state === "off") return null;
   const written = writtenBytes === null ? "" : `, up to ${formatBytes(writtenBytes)} of disk`;
   const last =
     lastMove === null

@@ -83,6 +83,13 @@ describe("--json", () => {
     await expect(golden).toMatchFileSnapshot("golden/cli-json.txt");
   });
 
+  it("is written down for every command", async () => {
+    const { stdout } = await runCli(["--help"]);
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: [<[]| {2,}[A-Z])/gm)].map(([, name = ""]) => name);
+    const others = ["help", "demo"];
+    expect(commands.filter((name) => !others.includes(name)).sort()).toEqual(Object.keys(RESULTS).sort());
+  });
+
   it("does the same for completion, without a service", async () => {
     const { status, json } = await runCli(["completion", "bash", "--json"]);
     expect([status, json.length]).toEqual([0, 1]);

@@ -55,6 +55,11 @@ describe("statusText", () => {
     expect(text).not.toContain("to move");
   });
 
+  it("does not estimate a move of one that is off", () => {
+    expect(workspaceText({ ...WORKSPACE_STATUS, state: "off" })).not.toContain("to move");
+    expect(workspaceText({ ...WORKSPACE_STATUS, state: "suspended" })).toContain("to move");
+  });
+
   it("says where to look when the log is damaged", () => {
     expect(workspaceText({ ...WORKSPACE_STATUS, log: null })).toContain("recorded    the input log cannot be read");
   });
