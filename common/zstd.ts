@@ -1,5 +1,6 @@
 import { constants, zstdCompress as compress, zstdDecompress as decompress } from "node:zlib";
 import { HomewardError } from "./errors.ts";
+import { freeBuffer } from "./free-buffer.ts";
 
 export interface ZstdCompressOptions {
   /** 1 to 19. */
@@ -20,9 +21,9 @@ export interface ZstdDecompressOptions {
 
 const MAX_WINDOW_LOG = 29;
 /**
- * The compressor's tables, as logarithms of their entries (4 bytes each). At level 19 zstd would take up to 120 MB for each
- * MiB that is compressed against 2 MiB; with these it takes 45 MB, for 1 % more output on residual frames and device
- * states.
+ * The compressor's tables, as logarithms of their entries (4 bytes each). At level 19 zstd would take some 100 MB for each
+ * MiB that is compressed against 2 MiB; with these it takes a sixth of that, for about 1 % more output on residual frames
+ * and device states. Again: npm run bench -- zstd
  */
 const HASH_LOG = 19;
 const CHAIN_LOG = 20;
@@ -38,17 +39,33 @@ function windowLog(dataBytes: number, dictionaryBytes: number): number {
 }
 
 function joinDictionary(parts: readonly Uint8Array[] | undefined): Buffer | undefined {
-  return parts === undefined || parts.length === 0 ? undefined : Buffer.concat([RAW_CONTENT_PREFIX, ...parts]);
+  if (parts === undefined || parts.length === 0) return undefined;
+  const all = [RAW_CONTENT_PREFIX, ...parts];
+  // Not from the shared pool, so that it can be freed.
+  const joined = Buffer.allocUnsafeSlow(all.reduce((bytes, part) => bytes + part.length, 0));
+  let at = 0;
+  for (const part of all) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** What zstd is told for data of this size, with a dictionary of that one. */
+export function compressorParams(level: number, dataBytes: number, dictionaryBytes: number): Record<number, number> {
+  return {
+    [constants.ZSTD_c_compressionLevel]: level,
+    [constants.ZSTD_c_windowLog]: windowLog(dataBytes, dictionaryBytes),
+    [constants.ZSTD_c_hashLog]: HASH_LOG,
+    [constants.ZSTD_c_chainLog]: CHAIN_LOG,
+  };
 }
 
 /** One zstd frame (RFC 8878), made off the main thread. */
 export function zstdCompress(data: Uint8Array, options: ZstdCompressOptions): Promise<Buffer> {
   const dictionary = joinDictionary(options.dictionary);
   const params = {
-    [constants.ZSTD_c_compressionLevel]: options.level,
-    [constants.ZSTD_c_windowLog]: windowLog(data.length, dictionary?.length ?? 0),
-    [constants.ZSTD_c_hashLog]: HASH_LOG,
-    [constants.ZSTD_c_chainLog]: CHAIN_LOG,
+    ...compressorParams(options.level, data.length, dictionary?.length ?? 0),
     ...(options.longDistance === true ? { [constants.ZSTD_c_enableLongDistanceMatching]: 1 } : {}),
   };
   const chunkSize = Math.min(1 << 20, Math.max(4096, data.length + 1024));
@@ -57,6 +74,7 @@ export function zstdCompress(data: Uint8Array, options: ZstdCompressOptions): Pr
       data,
       { params, chunkSize, pledgedSrcSize: data.length, ...(dictionary === undefined ? {} : { dictionary }) },
       (error, result) => {
+        freeBuffer(dictionary);
         if (error === null) resolve(result);
         else reject(new HomewardError("INTERNAL", `zstd: ${error.message}`, { cause: error }));
       },
@@ -83,6 +101,7 @@ export function zstdDecompress(data: Uint8Array, options: ZstdDecompressOptions)
         ...(dictionary === undefined ? {} : { dictionary }),
       },
       (error, result) => {
+        freeBuffer(dictionary);
         if (error === null) resolve(result);
         else reject(new HomewardError("DAMAGED", `${options.what} cannot be unpacked`, { cause: error }));
       },

@@ -42,7 +42,7 @@ async function compressedBytes(path: string, progress: Progress, signal: AbortSi
 }
 
 /** Stop-and-copy: all of RAM, the device state and the disk overlay that the session wrote, each compressed. */
-async function stopAndCopy(host: Host, root: string, progress: Progress, signal: AbortSignal): Promise<number> {
+export async function stopAndCopy(host: Host, root: string, progress: Progress, signal: AbortSignal): Promise<number> {
   const { ram, device, layers } = await readStoredGeneration(host.stateDir, root);
   const [overlay] = layers;
   let total = 0;

@@ -14,6 +14,7 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   guests: ["common"],
   demo: ["common", "protocol", "vm", "guests"],
   scripts: ["common"],
+  bench: ["common", "protocol", "vm", "recorder", "syncer", "service", "demo", "guests"],
 };
 
 /** Folders whose files may import anything: tests look at every part. */
@@ -21,6 +22,12 @@ export const UNRESTRICTED: readonly string[] = ["test"];
 
 /** The only files that may start processes, through common/spawn.ts. */
 export const SPAWN_CALLERS: readonly string[] = [
+  "bench/comparing.ts",
+  "bench/console/recorder-process.ts",
+  "bench/hashing.ts",
+  "bench/machines/machines.ts",
+  "bench/service-process.ts",
+  "bench/zstd/zstd.ts",
   "cli/commands/console.ts",
   "cli/commands/create.ts",
   "cli/commands/demo.ts",

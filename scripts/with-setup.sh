@@ -1,12 +1,12 @@
 #!/bin/sh
-# sh scripts/with-setup.sh test|demo COMMAND [ARGUMENT...]
+# sh scripts/with-setup.sh PURPOSE[,PURPOSE...] COMMAND [ARGUMENT...]    purposes: test, demo, bench
 #
 # Installs what the command needs and lacks, then becomes the command, run by the pinned Node. Written for a fresh
 # Debian 12 with Node 20, npm and either root or sudo. When nothing is missing it prints nothing and costs a moment.
 # Everything it says goes to stderr: stdout belongs to the command.
 set -eu
 
-purpose=$1
+purposes=$(echo "$1" | tr , ' ')
 shift
 cd "$(dirname "$0")/.."
 
@@ -25,8 +25,7 @@ fail() {
 # Sets `missing` to the packages whose probe file does not exist, and says what each is for.
 find_missing_packages() {
   missing=
-  purposes=$purpose
-  [ "$(id -u)" -eq 0 ] || purposes="$purpose $purpose-as-user"
+  [ "$(id -u)" -eq 0 ] || purposes="$purposes $(echo "$purposes" | sed 's/[^ ]*/&-as-user/g')"
   while IFS='|' read -r package probe for why; do
     case $package in '' | '#'*) continue ;; esac
     [ -e "$probe" ] && continue

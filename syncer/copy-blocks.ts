@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../common/abort.ts";
+import { freeBuffer } from "../common/free-buffer.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { readBlocks, writeBlocks, type BlockOf } from "./places.ts";
@@ -8,8 +9,8 @@ export interface BlockCopy {
   readonly to: BlockOf<WritableBlockDevice>;
 }
 
-/** Blocks read before they are written: 4 MiB. */
-const COPIES_AT_ONCE = 1024;
+/** Blocks read before they are written: 1 MiB. With four times as many the event loop would be held up for 10 ms. */
+const COPIES_AT_ONCE = 256;
 
 /**
  * Copies blocks between devices, many at a time. A block must not be read after it was written here.
@@ -34,6 +35,7 @@ export async function copyBlocks(
       content,
       pool,
     );
+    freeBuffer(content);
     done += batch.length;
     onProgress(done);
     batch = [];

@@ -72,21 +72,54 @@ function load(piece: Piece, scratch: Buffer): Buffer {
   return readRuns(piece.fd, piece.runs, scratch);
 }
 
-/** One bit a block, lowest first: set where the two pieces differ. */
-function differing(left: Buffer, right: Buffer): Uint8Array {
-  if (left.length !== right.length) throw new Error("pieces of different lengths");
-  const bits = new Uint8Array(Math.ceil(left.length / BLOCK_BYTES / 8));
+/** Sets the bits of the blocks in which the two buffers differ; the first block's bit is number `first`. */
+function markDiffering(bits: Uint8Array, first: number, left: Buffer, right: Buffer): void {
   // Most of a device is unchanged, and one long comparison runs at memory speed where many short ones do not.
   for (let at = 0; at < left.length; at += LEAF_BYTES) {
     const end = Math.min(left.length, at + LEAF_BYTES);
     if (left.compare(right, at, end, at, end) === 0) continue;
     for (let block = at; block < end; block += BLOCK_BYTES) {
       if (left.compare(right, block, block + BLOCK_BYTES, block, block + BLOCK_BYTES) === 0) continue;
-      const index = block / BLOCK_BYTES;
+      const index = first + block / BLOCK_BYTES;
       bits[index >>> 3] = (bits[index >>> 3] ?? 0) | (1 << (index & 7));
     }
   }
+}
+
+/** Room for one bit a block. */
+function bitsFor(bytes: number): Uint8Array {
+  return new Uint8Array(Math.ceil(bytes / BLOCK_BYTES / 8));
+}
+
+/** One bit a block, lowest first: set where the two pieces differ. */
+function differing(left: Buffer, right: Buffer): Uint8Array {
+  if (left.length !== right.length) throw new Error("pieces of different lengths");
+  const bits = bitsFor(left.length);
+  markDiffering(bits, 0, left, right);
   return bits;
+}
+
+/** Bytes of each file that are read before they are compared: both then still lie in the core's own cache. */
+const STEP_BYTES = 256 * 1024;
+
+/** The same for two files, of which the same blocks are read. */
+function differingFiles(leftFd: number, rightFd: number, runs: readonly BlockRange[], scratch: Buffer): Uint8Array {
+  const bits = bitsFor(bytesOf(runs));
+  const [left, right] = [scratch.subarray(0, STEP_BYTES), scratch.subarray(STEP_BYTES)];
+  let first = 0;
+  for (const run of runs) {
+    for (let done = 0; done < run.count; done += STEP_BYTES / BLOCK_BYTES) {
+      const step = { block: run.block + done, count: Math.min(run.count - done, STEP_BYTES / BLOCK_BYTES) };
+      markDiffering(bits, first, readRuns(leftFd, [step], left), readRuns(rightFd, [step], right));
+      first += step.count;
+    }
+  }
+  return bits;
+}
+
+/** Whether two pieces are the same blocks of two files. */
+function sameRuns(left: readonly BlockRange[], right: readonly BlockRange[]): boolean {
+  return left.length === right.length && left.every(({ block, count }, i) => right[i]?.block === block && right[i].count === count);
 }
 
 /** The first 8 bytes of each block's SHA-1; all zero bytes for a zero block and for no other. */
@@ -136,6 +169,12 @@ export class HashScratch {
     if (job.kind === "write") {
       writeRuns(job.fd, job.runs, job.data);
       return new Uint8Array(0);
+    }
+    if (job.kind === "differing" && job.left.kind === "file" && job.right.kind === "file") {
+      const { left, right } = job;
+      if (!sameRuns(left.runs, right.runs)) throw new Error("pieces of different blocks");
+      if (this.#left.length < 2 * STEP_BYTES) this.#left = Buffer.allocUnsafeSlow(2 * STEP_BYTES);
+      return differingFiles(left.fd, right.fd, left.runs, this.#left);
     }
     const first = job.kind === "differing" ? job.left : job.piece;
     this.#left = this.#grown(this.#left, first);

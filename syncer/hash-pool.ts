@@ -17,6 +17,8 @@ interface Thread {
 }
 
 const MAX_THREADS = 4;
+/** Megabytes of a worker's heap. It holds nothing but jobs; the blocks themselves lie outside of it. */
+const HEAP = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
 /** A second job waits in the worker, so that it never idles while a reply is on its way. */
 const JOBS_PER_THREAD = 2;
 
@@ -97,7 +99,7 @@ export class HashPool {
   }
 
   #start(): void {
-    const worker = new Worker(new URL("./hash-worker.ts", import.meta.url));
+    const worker = new Worker(new URL("./hash-worker.ts", import.meta.url), { resourceLimits: HEAP });
     const thread: Thread = { worker, running: new Map() };
     worker.on("message", (reply: HashReply) => {
       this.#settle(thread, reply);

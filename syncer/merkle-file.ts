@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { ByteReader, ByteWriter } from "../common/bytes.ts";
 import { HomewardError } from "../common/errors.ts";
 import { MAX_DEVICE_BLOCKS } from "../protocol/residual/limits.ts";
@@ -10,6 +11,8 @@ import { LEAF_BLOCKS, LEAF_HASH_BYTES, ZERO_LEAF } from "./hash-jobs.ts";
 const MAGIC = Buffer.from("HWMT");
 const VERSION = 1;
 
+/** Octets of leaves looked at between two turns of the event loop: a millisecond or two. */
+const OCTETS_PER_TURN = 1024;
 /** Leaves whose bits fill a byte. */
 const OCTET = 8 * LEAF_HASH_BYTES;
 const ZERO_LEAVES = Buffer.alloc(OCTET, ZERO_LEAF);
@@ -18,7 +21,7 @@ function isZeroLeaf(leaves: Buffer, at: number): boolean {
   return leaves.compare(ZERO_LEAF, 0, LEAF_HASH_BYTES, at, at + LEAF_HASH_BYTES) === 0;
 }
 
-export function encodeLeaves(leaves: Buffer, blocks: number, root: string): Buffer {
+export async function encodeLeaves(leaves: Buffer, blocks: number, root: string): Promise<Buffer> {
   const count = leaves.length / LEAF_HASH_BYTES;
   const header = new ByteWriter().bytes(MAGIC).u8(VERSION).u64(BigInt(blocks)).bytes(Buffer.from(root, "hex")).finish();
   const present = new Uint8Array(Math.ceil(count / 8));
@@ -26,6 +29,7 @@ export function encodeLeaves(leaves: Buffer, blocks: number, root: string): Buff
   let end = 0;
   for (let octet = 0; octet < present.length; octet++) {
     const from = octet * OCTET;
+    if (octet % OCTETS_PER_TURN === OCTETS_PER_TURN - 1) await setImmediate();
     // Eight at once: most of a disk was never written.
     if (from + OCTET <= leaves.length && leaves.compare(ZERO_LEAVES, 0, OCTET, from, from + OCTET) === 0) continue;
     for (let at = from, bit = 1; at < Math.min(leaves.length, from + OCTET); at += LEAF_HASH_BYTES, bit <<= 1) {
@@ -38,7 +42,7 @@ export function encodeLeaves(leaves: Buffer, blocks: number, root: string): Buff
 }
 
 /** @throws DAMAGED */
-export function decodeLeaves(data: Uint8Array): { leaves: Buffer; blocks: number; root: string } {
+export async function decodeLeaves(data: Uint8Array): Promise<{ leaves: Buffer; blocks: number; root: string }> {
   const reader = new ByteReader(data, "hash tree file");
   if (!reader.bytes(MAGIC.length).equals(MAGIC)) throw new HomewardError("DAMAGED", "not a hash tree file");
   const version = reader.u8();
@@ -50,6 +54,7 @@ export function decodeLeaves(data: Uint8Array): { leaves: Buffer; blocks: number
   const present = reader.bytes(Math.ceil(count / 8));
   const leaves = Buffer.allocUnsafeSlow(count * LEAF_HASH_BYTES).fill(ZERO_LEAF);
   for (const [octet, bits] of present.entries()) {
+    if (octet % OCTETS_PER_TURN === OCTETS_PER_TURN - 1) await setImmediate();
     if (bits === 0) continue;
     for (let bit = 0; bit < 8; bit++) {
       if ((bits & (1 << bit)) === 0) continue;

@@ -7,7 +7,7 @@ import { LEAF_HASH_BYTES } from "./hash-jobs.ts";
 
 export const NODE_FAN_OUT = 256;
 /** Nodes hashed between two turns of the event loop (8 KiB each). */
-const NODES_PER_TURN = 256;
+const NODES_PER_TURN = 64;
 
 /**
  * The levels of hashes above the leaves of a Merkle tree. Preimages, each the input of one SHA-256:

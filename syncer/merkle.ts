@@ -136,13 +136,13 @@ export class MerkleTree {
   }
 
   /** For a file; holds the leaves that are not zero, and the root as a check. */
-  encode(): Buffer {
+  encode(): Promise<Buffer> {
     return encodeLeaves(this.#nodes.leaves, this.blocks, this.root);
   }
 
   /** @throws DAMAGED when the data does not have the root that it names */
   static async decode(data: Uint8Array): Promise<MerkleTree> {
-    const { leaves, blocks, root } = decodeLeaves(data);
+    const { leaves, blocks, root } = await decodeLeaves(data);
     const nodes = await NodeLevels.over(leaves, blocks);
     if (nodes.root !== root)
       throw new HomewardError("DAMAGED", "a stored hash tree does not have its root", {

@@ -1,3 +1,4 @@
+import { freeBuffer } from "../common/free-buffer.ts";
 import { BLOCK_BYTES, type BlockRange } from "../protocol/residual/limits.ts";
 import type { BlockDevice } from "./block-device.ts";
 
@@ -78,7 +79,9 @@ export async function readRuns(device: BlockDevice, runs: readonly BlockRange[])
     runs.map(async (run) => {
       const to = at;
       at += run.count * BLOCK_BYTES;
-      (await device.read(run.block, run.count)).copy(joined, to);
+      const data = await device.read(run.block, run.count);
+      data.copy(joined, to);
+      freeBuffer(data);
     }),
   );
   return joined;

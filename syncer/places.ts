@@ -1,3 +1,4 @@
+import { freeBuffer } from "../common/free-buffer.ts";
 import { BLOCK_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
 import type { HashPool } from "./hash-pool.ts";
@@ -88,9 +89,12 @@ export async function readBlocks(blocks: readonly BlockOf<BlockDevice>[], pool: 
       data.copy(content, at * BLOCK_BYTES, from, from + count * BLOCK_BYTES);
       from += count * BLOCK_BYTES;
     }
+    freeBuffer(data);
   });
   const fromOthers = forEachAtOnce(others, async ({ on, block, count, at }) => {
-    (await on.read(block, count)).copy(content, at * BLOCK_BYTES);
+    const data = await on.read(block, count);
+    data.copy(content, at * BLOCK_BYTES);
+    freeBuffer(data);
   });
   await allDone([...fromFiles, fromOthers]);
   return content;

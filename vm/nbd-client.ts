@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { abortable, withTimeout } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
+import { freeBuffer } from "../common/free-buffer.ts";
 import {
   COMMAND,
   encodeRequest,
@@ -30,19 +31,27 @@ export type BlockStatus = ReadonlyMap<string, readonly NbdExtent[]>;
 
 class PendingRequest {
   readonly request: Request;
-  readonly data: Buffer;
   readonly status = new Map<number, readonly NbdExtent[]>();
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
+  #data: Buffer | undefined;
   #covered = 0;
   #error: HomewardError | undefined;
 
   constructor(request: Request, resolve: () => void, reject: (error: Error) => void) {
     this.request = request;
-    // Zeroed: pieces that the server leaves out or calls holes never show old memory.
-    this.data = Buffer.alloc(request.command === COMMAND.READ ? request.bytes : 0);
     this.resolve = resolve;
     this.reject = reject;
+  }
+
+  /** What was read. Zeroed first: pieces that the server leaves out or calls holes never show old memory. */
+  get data(): Buffer {
+    this.#data ??= Buffer.alloc(this.#bytes);
+    return this.#data;
+  }
+
+  get #bytes(): number {
+    return this.request.command === COMMAND.READ ? this.request.bytes : 0;
   }
 
   /** @throws DAMAGED on a reply that does not belong to this request */
@@ -54,7 +63,8 @@ class PendingRequest {
       });
     } else if (chunk.kind === "data") {
       this.#cover(chunk.offset, chunk.data.length);
-      this.data.set(chunk.data, chunk.offset - this.request.offset);
+      if (chunk.data.length === this.#bytes) this.#data = chunk.data;
+      else this.data.set(chunk.data, chunk.offset - this.request.offset);
     } else if (chunk.kind === "hole") {
       this.#cover(chunk.offset, chunk.bytes);
     } else if (chunk.kind === "status") {
@@ -65,12 +75,12 @@ class PendingRequest {
 
   #cover(offset: number, bytes: number): void {
     const start = offset - this.request.offset;
-    if (this.request.command !== COMMAND.READ || start < 0 || start + bytes > this.data.length) throw unexpected();
+    if (this.request.command !== COMMAND.READ || start < 0 || start + bytes > this.#bytes) throw unexpected();
     this.#covered += bytes;
   }
 
   finish(): void {
-    if (this.#error === undefined && this.#covered !== this.data.length) this.#error = unexpected();
+    if (this.#error === undefined && this.#covered !== this.#bytes) this.#error = unexpected();
     if (this.#error === undefined) this.resolve();
     else this.reject(this.#error);
   }
@@ -117,6 +127,7 @@ export class NbdClient {
     this.#stream = new NbdStream(session, exportName, contexts);
     socket.on("data", (chunk: Buffer) => {
       this.#receive(chunk);
+      freeBuffer(chunk);
     });
     socket.on("error", (error: Error) => {
       this.#fail(new HomewardError("GUEST", "the connection to the NBD server broke", { cause: error }));

@@ -101,7 +101,7 @@ function encodeOption(option: number, data: Buffer): Buffer {
   return Buffer.concat([header, data]);
 }
 
-/** A parser asks for a number of bytes and is given exactly that many. */
+/** A parser asks for a number of bytes and is given exactly that many, in a buffer of its own. */
 type Reading<T> = Generator<number, T, Buffer>;
 
 interface OptionReply {
@@ -191,13 +191,10 @@ function parseError(body: Buffer): { errno: number; text: string } {
   return { errno: body.readUInt32BE(0), text: body.toString("utf8", 6, 6 + Math.min(length, 500)) };
 }
 
-function parseChunk(type: number, handle: bigint, done: boolean, body: Buffer): NbdChunk {
-  const head = { handle, done };
+function parseChunk(type: number, head: Pick<NbdChunk, "handle" | "done">, body: Buffer): NbdChunk {
   if ((type & CHUNK_IS_ERROR) !== 0) return { ...head, kind: "error", ...parseError(body) };
   if (type === CHUNK.NONE) return { ...head, kind: "none" };
   if (type === CHUNK.STATUS) return { ...head, kind: "status", ...parseStatus(body) };
-  if (type === CHUNK.DATA && body.length > 8)
-    return { ...head, kind: "data", offset: safeNumber(body.readBigUInt64BE(0), "an offset"), data: body.subarray(8) };
   if (type === CHUNK.HOLE && body.length === 12) {
     const offset = safeNumber(body.readBigUInt64BE(0), "an offset");
     return { ...head, kind: "hole", offset, bytes: body.readUInt32BE(8) };
@@ -217,9 +214,13 @@ function* replies(session: NbdSession): Reading<never> {
       const header = yield 16;
       const length = header.readUInt32BE(12);
       if (length > MAX_CHUNK_BYTES) throw broken("a reply is too long");
-      const body = length === 0 ? Buffer.alloc(0) : yield length;
       const done = (header.readUInt16BE(0) & CHUNK_DONE) !== 0;
-      session.chunk(parseChunk(header.readUInt16BE(2), header.readBigUInt64BE(4), done, body));
+      const type = header.readUInt16BE(2);
+      const head = { handle: header.readBigUInt64BE(4), done };
+      if (type === CHUNK.DATA && length > 8) {
+        const offset = safeNumber((yield 8).readBigUInt64BE(0), "an offset");
+        session.chunk({ ...head, kind: "data", offset, data: yield length - 8 });
+      } else session.chunk(parseChunk(type, head, length === 0 ? Buffer.alloc(0) : yield length));
     } else {
       throw broken("wrong magic number in a reply");
     }
@@ -234,33 +235,32 @@ function* conversation(session: NbdSession, exportName: string, contexts: readon
 /** Takes the server's bytes in any portions and tells `session` what they say. */
 export class NbdStream {
   readonly #reading: Reading<never>;
-  #parts: Buffer[] = [];
+  /** What the parser asked for, filled so far. */
+  #wanted: Buffer;
   #have = 0;
-  #need: number;
 
   constructor(session: NbdSession, exportName: string, contexts: readonly string[]) {
     this.#reading = conversation(session, exportName, contexts);
-    this.#need = this.#reading.next().value;
+    this.#wanted = room(this.#reading.next().value);
   }
 
-  /** @throws DAMAGED when the server does not keep to the protocol, GUEST when it refuses an option */
+  /**
+   * Nothing of the chunk is looked at afterwards.
+   * @throws DAMAGED when the server does not keep to the protocol, GUEST when it refuses an option
+   */
   push(chunk: Buffer): void {
-    this.#parts.push(chunk);
-    this.#have += chunk.length;
-    while (this.#have >= this.#need) this.#need = this.#reading.next(this.#take(this.#need)).value;
-  }
-
-  #take(bytes: number): Buffer {
-    const first = this.#parts[0];
-    if (first !== undefined && first.length > bytes) {
-      this.#parts[0] = first.subarray(bytes);
-      this.#have -= bytes;
-      return first.subarray(0, bytes);
+    for (let at = 0; at < chunk.length; ) {
+      const copied = chunk.copy(this.#wanted, this.#have, at);
+      at += copied;
+      this.#have += copied;
+      if (this.#have < this.#wanted.length) return;
+      this.#have = 0;
+      this.#wanted = room(this.#reading.next(this.#wanted).value);
     }
-    const all = this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts, this.#have);
-    const rest = all.subarray(bytes);
-    this.#parts = rest.length === 0 ? [] : [rest];
-    this.#have -= bytes;
-    return all.subarray(0, bytes);
   }
+}
+
+/** Blocks get memory of their own, which can move to a hash worker. */
+function room(bytes: number): Buffer {
+  return bytes < 4096 ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
 }

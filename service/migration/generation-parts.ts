@@ -47,8 +47,8 @@ export async function writeGenerationParts(ctx: ServiceContext, options: PartsOp
     ramHashesPath: join(dir, "ram.hashes"),
     diskHashesPath: join(dir, "disk.hashes"),
   };
-  await writeFileDurably(parts.ramTreePath, trees.ram.encode());
-  await writeFileDurably(parts.diskTreePath, trees.disk.encode());
+  await writeFileDurably(parts.ramTreePath, await trees.ram.encode());
+  await writeFileDurably(parts.diskTreePath, await trees.disk.encode());
   const closing = new ClosingStack();
   try {
     const before = await openHashes(base, closing);

@@ -127,7 +127,7 @@ async function hashAll(
   options: OperationOptions,
 ): Promise<string> {
   const tree = await MerkleTree.build(device, deps.hashPool, options);
-  await writeFile(out.tree, tree.encode(), { mode: 0o600 });
+  await writeFile(out.tree, await tree.encode(), { mode: 0o600 });
   const hashes = await BlockHashes.build(out.hashes, device, deps.hashPool, options);
   await hashes.close();
   return tree.root;
@@ -143,7 +143,7 @@ async function hashDirty(
 ): Promise<string> {
   const before = await MerkleTree.decode(await readFile(base.tree));
   const tree = await before.update(device, dirty, deps.hashPool, options);
-  await writeFile(out.tree, tree.encode(), { mode: 0o600 });
+  await writeFile(out.tree, await tree.encode(), { mode: 0o600 });
   const known = await BlockHashes.open(base.hashes);
   try {
     const hashes = await known.update(out.hashes, device, dirty, deps.hashPool, options);

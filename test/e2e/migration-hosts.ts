@@ -41,7 +41,6 @@ export class TestHost {
   readonly #args: readonly string[];
   #child: ChildProcess | null = null;
   #client: ControlClient | null = null;
-  #idleMemory = 0;
 
   constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string }) {
     this.name = name;
@@ -76,7 +75,6 @@ export class TestHost {
     // Of a host with a disk of its own the folder is not seen from here.
     this.files = roomBytes === undefined ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
     this.#client = await ControlClient.connect(join(this.files, "control.sock"));
-    this.#idleMemory = await this.#memory("VmRSS");
   }
 
   /** As if its computer had lost power, except that QEMU runs on. */
@@ -124,14 +122,10 @@ export class TestHost {
     return found;
   }
 
-  /** Resident memory of the service in bytes: when it had just started, and at its highest. */
-  async memory(): Promise<{ readonly idle: number; readonly peak: number }> {
-    return { idle: this.#idleMemory, peak: await this.#memory("VmHWM") };
-  }
-
-  async #memory(field: "VmRSS" | "VmHWM"): Promise<number> {
+  /** Resident memory of the service in bytes when it was at its highest. */
+  async peakMemory(): Promise<number> {
     const text = await readFile(`/proc/${String(this.#child?.pid)}/status`, "utf8");
-    return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(text)?.[1] ?? 0) * 1024;
+    return Number(/VmHWM:\s+(\d+) kB/.exec(text)?.[1]) * 1024;
   }
 
   async console(): Promise<RfbClient> {

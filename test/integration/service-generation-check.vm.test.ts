@@ -50,8 +50,8 @@ beforeAll(async () => {
   await disk.flush();
   const ram = await openFileBlocks(path("ram"));
   const trees = { ram: await MerkleTree.build(ram, pool), disk: await MerkleTree.build(disk, pool) };
-  await writeFile(path("ram.tree"), trees.ram.encode());
-  await writeFile(path("disk.tree"), trees.disk.encode());
+  await writeFile(path("ram.tree"), await trees.ram.encode());
+  await writeFile(path("disk.tree"), await trees.disk.encode());
   await (await BlockHashes.build(path("ram.hashes"), ram, pool)).close();
   await (await BlockHashes.build(path("disk.hashes"), disk, pool)).close();
   await ram.close();

@@ -99,7 +99,7 @@ describe("a Merkle tree", () => {
 
   test("is the same after encode and decode, and every change to its file is noticed", async () => {
     const tree = await MerkleTree.build(await lab.device("device", filled(9, 5000)), pool);
-    const file = tree.encode();
+    const file = await tree.encode();
     const again = await MerkleTree.decode(file);
     expect(again.root).toBe(tree.root);
     expect(again.blocks).toBe(5000);

@@ -1,0 +1,101 @@
+import { join } from "node:path";
+import { noProgress } from "../../common/progress.ts";
+import { stopAndCopy } from "../../demo/alternatives.ts";
+import { Cleanup } from "../../demo/cleanup.ts";
+import type { DemoContext } from "../../demo/context.ts";
+import { parseLinkSpeed } from "../../demo/link/speed.ts";
+import { readSession, useMachine, wakeMachine } from "../../demo/person.ts";
+import { Phases } from "../../demo/phases.ts";
+import { prepare } from "../../demo/prepare.ts";
+import type { Reporter } from "../../demo/reporter.ts";
+import { setUpHosts } from "../../demo/two-hosts.ts";
+import { WorkFolder } from "../../demo/work-folder.ts";
+import { WORKSPACE } from "../../demo/workspace-name.ts";
+import type { GuestName } from "../../guests/definition.ts";
+import type { Bench, BenchContext } from "../bench.ts";
+import type { Line } from "../line.ts";
+
+const SESSIONS = join(import.meta.dirname, "..", "..", "demo", "sessions");
+const RATES_MBIT = [1, 10, 100];
+const ROUND_TRIP_MS = 50;
+const NEEDED_BYTES = 10e9;
+
+/** The demo's phases as lines on stderr. */
+function quietReporter(say: BenchContext["say"]): Reporter {
+  return {
+    update: () => undefined,
+    phaseDone: (title, seconds) => {
+      say(`  ${title}: ${Math.round(seconds)} s`);
+    },
+    say,
+    error: (error) => {
+      say(error.message);
+    },
+    report: () => undefined,
+  };
+}
+
+async function demoContext(context: BenchContext, session: string, guest: GuestName): Promise<DemoContext> {
+  const { signal, say, cleanUp } = context;
+  const linkText = `${RATES_MBIT[0] ?? 1}mbit,${ROUND_TRIP_MS}ms`;
+  const sessionFile = join(SESSIONS, `${session}.json`);
+  const options = { json: false, guest, sessionFile, linkText, link: parseLinkSpeed(linkText), out: context.dir, keep: false };
+  const work = await WorkFolder.create(NEEDED_BYTES);
+  const cleanup = new Cleanup();
+  cleanup.add(() => work.remove());
+  cleanUp(async () => {
+    for (const problem of await cleanup.run()) say(problem.message);
+  });
+  return { options, session: await readSession(sessionFile, guest), work, cleanup, phases: new Phases(quietReporter(say)), signal };
+}
+
+/** The session played once, suspended once, and moved in every way at every rate from there. */
+async function measure(context: BenchContext, session: string, guest: GuestName): Promise<Line[]> {
+  const demo = await demoContext(context, session, guest);
+  const { phases, signal } = demo;
+  const sealed = await prepare(guest, demo);
+  const hosts = await phases.run("start both hosts", 15, (progress) => setUpHosts(sealed.dir, progress, demo));
+  const { laptop, home, link } = hosts;
+  const client = await wakeMachine(laptop, noProgress, signal);
+  await phases.run(`session ${session}`, 60, (progress) => useMachine(client, demo.session, progress, signal));
+  client.close();
+  await laptop.call("suspend", { workspace: WORKSPACE }, { signal });
+  const { root } = await laptop.call("seal", { workspace: WORKSPACE }, { signal });
+  const startMs = performance.now();
+  const copied = await stopAndCopy(laptop, root, noProgress, signal);
+  const packS = (performance.now() - startMs) / 1000;
+  const lines: Line[] = [];
+  for (const rate of RATES_MBIT) {
+    await link.setSpeed(parseLinkSpeed(`${rate}mbit,${ROUND_TRIP_MS}ms`));
+    for (const mode of ["replay", "overlay"] as const) {
+      const before = await link.settledBytes();
+      const report = await phases.run(`${mode} at ${rate} Mbit/s`, 60, (progress) =>
+        laptop.call("measure", { workspace: WORKSPACE, root, peer: home.name, mode }, { signal, progress }),
+      );
+      const bytes = (await link.settledBytes()) - before;
+      lines.push({ what: `${mode}, ${rate} Mbit/s, level ${report.level}`, value: bytes / 1e3, unit: "kB" });
+      lines.push({ what: "  from click to usable", value: report.phases.click_to_usable_s, unit: "s" });
+    }
+    lines.push({ what: `stop and copy, ${rate} Mbit/s, level 3`, value: copied / 1e3, unit: "kB" });
+    // Packing and sending overlap: the slower one decides.
+    lines.push({ what: "  at best", value: Math.max(packS, (copied * 8) / (rate * 1e6)), unit: "s" });
+  }
+  return lines;
+}
+
+function sessionBench(session: string, guest: GuestName): Bench {
+  return {
+    name: `session-${session}`,
+    about: `replay, overlay, stop and copy at 1, 10 and 100 Mbit/s after the session ${session} (${guest})`,
+    onRequest: true,
+    run: (context) => measure(context, session, guest),
+  };
+}
+
+/** Every session that is shipped. */
+export const sessions: readonly Bench[] = [
+  sessionBench("console", "tiny"),
+  sessionBench("shell", "desktop"),
+  sessionBench("developer", "desktop"),
+  sessionBench("office", "desktop"),
+];
