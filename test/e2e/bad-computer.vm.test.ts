@@ -170,7 +170,12 @@ describe("a disk without room", () => {
     const { bavail, bsize } = await statfs(hosts.far.files);
     const length = bavail * bsize - bytes;
     expect(length).toBeGreaterThan(0);
-    await writeFile(filler(), Buffer.alloc(length));
+    try {
+      await writeFile(filler(), Buffer.alloc(length));
+    } catch (error) {
+      // The host itself was quicker to take the last of it.
+      if (bytes > 0 || (error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    }
   }
 
   beforeAll(async () => {

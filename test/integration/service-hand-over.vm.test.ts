@@ -18,6 +18,7 @@ import type { Workspace } from "../../service/workspaces/workspace.ts";
 import { Workspaces } from "../../service/workspaces/workspaces.ts";
 import { HashPool } from "../../syncer/hash-pool.ts";
 import { adoptMachine } from "../../vm/machine-process.ts";
+import { SyncOrder } from "../unit/sync-order.ts";
 
 /** What a service is made of, without its sockets. */
 class TestHost {
@@ -166,6 +167,30 @@ describe("handing a workspace over", () => {
     expect(alpha.work.state).toBe("running");
     expect(alpha.work.running?.machine.pid).toBe(pid);
     expect(await alpha.work.running?.machine.status()).toBe("running");
+  });
+
+  it("is on disk as a whole, with its input, before the record says that it is paused", async () => {
+    const order = await SyncOrder.watch();
+    const { workspaces } = alpha.deps.store;
+    const update = workspaces.update.bind(workspaces);
+    workspaces.update = (name, change) => {
+      order.events.push(`record ${change.state ?? "other"}`);
+      return update(name, change);
+    };
+    try {
+      await alpha.work.suspendForMigration();
+      const synced = order.syncedBefore("record paused-for-migration");
+      for (const file of ["ram", "device", "disk.qcow2"]) expect(synced.filter((name) => name === file)).toHaveLength(1);
+      // The files, then their folder, then, under its final name, the folder that it is in.
+      expect(synced.slice(-2)).toEqual(["suspended.new", "work"]);
+      expect(Math.max(...["ram", "device", "disk.qcow2"].map((name) => synced.indexOf(name)))).toBeLessThan(
+        synced.lastIndexOf("suspended.new"),
+      );
+    } finally {
+      order.stop();
+      workspaces.update = update;
+    }
+    await alpha.work.resumeAfterCancel();
   });
 
   it("stays paused over a restart of the service, and runs on when the migration is given up", async () => {
