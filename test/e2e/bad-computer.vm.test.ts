@@ -2,7 +2,7 @@ import { access, chmod, mkdir, readFile, readdir, rm, statfs, symlink, writeFile
 import { delimiter, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { MigrationReport } from "../../protocol/report.ts";
-import { TwoHosts, WORKSPACE, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
 import { expectUnharmed, refusal, savedState, settled, type Saved } from "./unharmed.ts";
 
 const QEMU = "qemu-system-x86_64";
@@ -158,6 +158,27 @@ describe("a QEMU that dies", () => {
     await hosts.far.call("migrate", { workspace: WORKSPACE, peer: "near", mode: "overlay", hold: true });
     expect(await hosts.near.workspace()).toMatchObject({ owner: "here", state: "suspended" });
     await workAndSuspend();
+  });
+});
+
+describe("a QEMU that dies while its machine is about to be suspended", () => {
+  it("is a machine that is off, at the source, with its disk", async () => {
+    const { near } = hosts;
+    await near.call("start", { workspace: WORKSPACE });
+    const { pid } = await near.workspace();
+    hosts.relay.trap = {
+      from: "answerer",
+      frame: "accept",
+      then: () => {
+        process.kill(Number(pid), "SIGKILL");
+        return Promise.resolve("pass");
+      },
+    };
+    expect(["GUEST", "CONFLICT"]).toContain((await failure(migrate())).code);
+    await settled(hosts);
+    await eventually("it is off", async () => (await near.workspace()).state === "off");
+    expect(await near.workspace()).toMatchObject({ owner: "here", pid: null, note: expect.stringMatching(/QEMU ended/) as string });
+    await near.call("start", { workspace: WORKSPACE });
   });
 });
 
