@@ -10,7 +10,7 @@ import { FRAMES, type FrameName } from "../../protocol/wire.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
 import type { Sender } from "./frame-relay.ts";
 import { damageLog, flipped, frame, header, hello } from "./harm.ts";
-import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, failure, stillPicture, type } from "./migration-hosts.ts";
 import { expectUnharmed, refusal, savedState, storedGenerations, type Saved } from "./unharmed.ts";
 
 let hosts: TwoHosts;
