@@ -1,10 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { expect } from "vitest";
 import { WIRE_MAGIC, frameHeader, type FrameName } from "../../protocol/wire.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
-import { StatePaths } from "../../service/store/paths.ts";
 import { WORKSPACE, type TestHost } from "./migration-hosts.ts";
 
 /** What tests of bad input do to frames and files. */
@@ -31,14 +28,6 @@ export function flipped(payload: Buffer): Buffer {
   const at = payload.length >> 1;
   bad[at] = (bad[at] ?? 0) ^ 8;
   return bad;
-}
-
-/** Bytes that the RAM of a host's only running machine takes. */
-export async function runningRam({ state }: TestHost): Promise<number> {
-  const dir = join("/dev/shm", new StatePaths(state).runName);
-  const files = (await readdir(dir, { recursive: true })).filter((name) => name.endsWith("/ram"));
-  expect(files).toHaveLength(1);
-  return (await stat(join(dir, files[0] ?? ""))).blocks * 512;
 }
 
 /** Changes a bit in the middle of the log that a suspended workspace has now. */
