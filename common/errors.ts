@@ -53,11 +53,27 @@ export class HomewardError extends Error {
   }
 }
 
+/** What a failure of node:sqlite means for the user, by the low byte of SQLite's result code (sqlite3.h); null if nothing. */
+export function sqliteCode(error: Error): ErrorCode | null {
+  if (!("errcode" in error)) return null;
+  switch (Number(error.errcode) & 255) {
+    case 13: // SQLITE_FULL
+      return "NO_ROOM";
+    case 11: // SQLITE_CORRUPT
+    case 26: // SQLITE_NOTADB
+      return "DAMAGED";
+    default:
+      return null;
+  }
+}
+
 /** Whatever was thrown, as a HomewardError; an abort becomes CANCELLED, an operating-system error keeps its meaning. */
 export function toHomewardError(thrown: unknown): HomewardError {
   if (thrown instanceof HomewardError) return thrown;
   if (!(thrown instanceof Error)) return new HomewardError("INTERNAL", String(thrown));
   if (thrown.name === "AbortError") return new HomewardError("CANCELLED", "stopped", { cause: thrown });
+  const database = sqliteCode(thrown);
+  if (database !== null) return new HomewardError(database, thrown.message, { cause: thrown });
   const system = (thrown as NodeJS.ErrnoException).code;
   if (system === "ENOSPC" || system === "EDQUOT" || system === "ENOMEM")
     return new HomewardError("NO_ROOM", thrown.message, { cause: thrown });

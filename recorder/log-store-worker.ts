@@ -1,16 +1,13 @@
 import { closeSync, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
-import { HomewardError, type ErrorCode } from "../common/errors.ts";
+import { HomewardError, sqliteCode, type ErrorCode } from "../common/errors.ts";
 import type { CloseRequest, LogStoreReply, LogStoreRequest } from "./log-store.ts";
 
 /** The thread behind LogStore: one request after the other, each answered when it is on disk. */
 
 const SCHEMA_VERSION = 1;
-/** sqlite3.h: result codes whose low byte matters here. */
-const SQLITE_FULL = 13;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
+/** sqlite3.h: the low byte of this result code matters here. */
 const SQLITE_CONSTRAINT = 19;
 
 function open(path: string): DatabaseSync {
@@ -71,10 +68,11 @@ function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest
 
 function codeOf(error: unknown): ErrorCode {
   if (error instanceof HomewardError) return error.code;
-  const result = error instanceof Error && "errcode" in error ? Number(error.errcode) & 255 : -1;
-  if (result === SQLITE_FULL) return "NO_ROOM";
-  if (result === SQLITE_CORRUPT || result === SQLITE_NOTADB) return "DAMAGED";
-  if (result === SQLITE_CONSTRAINT) return "CONFLICT";
+  if (error instanceof Error) {
+    const known = sqliteCode(error);
+    if (known !== null) return known;
+    if ("errcode" in error && (Number(error.errcode) & 255) === SQLITE_CONSTRAINT) return "CONFLICT";
+  }
   const system = (error as NodeJS.ErrnoException | null)?.code;
   if (system === "ENOSPC" || system === "EDQUOT") return "NO_ROOM";
   return system === "ENOENT" || system === "EACCES" ? "ENVIRONMENT" : "INTERNAL";

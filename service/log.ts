@@ -13,5 +13,8 @@ export async function openLog(path: string, hostName: string): Promise<Logger> {
   } catch (error) {
     if (toHomewardError(error).code !== "NOT_FOUND") throw error;
   }
-  return pino({ base: { host: hostName, pid: process.pid } }, pino.destination({ dest: path, mode: 0o600, sync: true }));
+  const file = pino.destination({ dest: path, mode: 0o600, sync: true });
+  // On a full disk lines are lost; without a listener every call that logs would throw instead.
+  file.on("error", () => undefined);
+  return pino({ base: { host: hostName, pid: process.pid } }, file);
 }

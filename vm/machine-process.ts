@@ -110,6 +110,7 @@ async function startFailure(name: string, files: RunDirFiles, cause: unknown): P
     return new HomewardError("CONFLICT", `a disk of ${name} is in use by another program: ${words}`, { cause });
   return new HomewardError("GUEST", `QEMU did not start for ${name}: ${words === "" ? "it printed nothing" : words}`, {
     cause,
+    hint: `"homeward doctor" looks at this computer's QEMU; then start ${name} again.`,
   });
 }
 

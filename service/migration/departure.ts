@@ -16,7 +16,8 @@ import { incomingRunId } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
 import { LinkRate, residualLevel } from "./link-rate.ts";
 import { OutgoingState, type StateAtRest } from "./outgoing-state.ts";
-import { unexpected, type PeerLink } from "./peer-link.ts";
+import type { PeerLink } from "./peer-link.ts";
+import { unexpected } from "./unexpected.ts";
 
 /** Of a device state: it is small, and the link has nothing else to do meanwhile. */
 const DEVICE_LEVEL = 19;

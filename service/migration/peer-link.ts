@@ -15,6 +15,7 @@ import { decodeMessage, encodeMessage, type Message, type MessageName } from "..
 import { drained } from "./drained.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { LINK_TIMES, SignsOfLife, type LinkTimes } from "./signs-of-life.ts";
+import { unexpected } from "./unexpected.ts";
 import { fromWireProgress } from "./wire-progress.ts";
 
 /** How long a link that is being closed may take to hand over its last bytes. */
@@ -294,12 +295,4 @@ export class PeerLink {
   #name(): string {
     return this.peer === "" ? "the other host" : this.peer;
   }
-}
-
-/** The error for a frame that is not due now. */
-export function unexpected(name: FrameName, wanted: string, peer: string): HomewardError {
-  const who = peer === "" ? "the other host" : peer;
-  return new HomewardError("PEER", `${who} does not keep to the protocol: it sent ${name} where ${wanted} was due`, {
-    hint: "Run the same version of Homeward on both hosts.",
-  });
 }

@@ -5,8 +5,9 @@ import type { ServiceContext } from "../context.ts";
 import { admit, requireNotMigrating, type Admitted } from "./admission.ts";
 import { Arrival } from "./arrival.ts";
 import { DestinationJournal } from "./journal.ts";
-import { PeerLink, unexpected } from "./peer-link.ts";
+import { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
+import { unexpected } from "./unexpected.ts";
 import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;

@@ -51,7 +51,8 @@ export class Database {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      // After some failures, a full disk among them, SQLite has rolled back by itself.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw toHomewardError(error);
     } finally {
       this.#inTransaction = false;

@@ -1,15 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../common/abort.ts";
 import type { ErrorCode } from "../../common/errors.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
-import { FRAMES, WIRE_MAGIC, frameHeader, type FrameName } from "../../protocol/wire.ts";
+import { FRAMES, type FrameName } from "../../protocol/wire.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
 import type { Sender } from "./frame-relay.ts";
-import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type } from "./migration-hosts.ts";
+import { damageLog, flipped, frame, header, hello } from "./harm.ts";
+import { TwoHosts, WORKSPACE, failure, stillPicture, type } from "./migration-hosts.ts";
 import { expectUnharmed, refusal, savedState, storedGenerations, type Saved } from "./unharmed.ts";
 
 let hosts: TwoHosts;
@@ -38,22 +39,6 @@ function migrate(mode: "replay" | "overlay" = "overlay", signal?: AbortSignal): 
   return hosts.near.call("migrate", { workspace: WORKSPACE, peer: "far", mode, hold: true }, options);
 }
 
-function frame(name: FrameName, payload: Uint8Array): Buffer {
-  return Buffer.concat([frameHeader(name, payload.length), payload]);
-}
-
-function hello(change: { version?: number; host?: string } = {}): Buffer {
-  return frame("hello", encodeMessage("hello", { magic: WIRE_MAGIC, version: 1, host: "far", ...change }));
-}
-
-/** A header that no host of this version sends. */
-function header(length: number, type: number): Buffer {
-  const bytes = Buffer.alloc(5);
-  bytes.writeUInt32BE(length, 0);
-  bytes.writeUInt8(type, 4);
-  return bytes;
-}
-
 describe("a destination that is none", () => {
   it.each<[string, Buffer, RegExp]>([
     ["speaks something else", Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"), /Homeward/],
@@ -63,7 +48,16 @@ describe("a destination that is none", () => {
     ["sends a frame of no type", Buffer.concat([hello(), header(3, 250)]), /type/],
     ["sends what is not due", Buffer.concat([hello(), frame("residualEnd", Buffer.alloc(0))]), /far does not keep .* residualEnd/],
     ["greets twice", Buffer.concat([hello(), hello()]), /hello|greet/],
-    ["accepts and asks for no sense", Buffer.concat([hello(), frame("accept", Buffer.alloc(0)), frame("need", Buffer.from("nonsense"))]), /./],
+    [
+      "accepts, and asks for no sense",
+      Buffer.concat([
+        hello(),
+        frame("accept", Buffer.alloc(0)),
+        frame("need", Buffer.from("nonsense")),
+        frame("needEnd", Buffer.alloc(0)),
+      ]),
+      /need message/,
+    ],
   ])("and %s", async (_, bytes, message) => {
     hosts.relay.impostor = (caller) => {
       caller.resume();
@@ -109,14 +103,6 @@ describe("a caller that is no host", () => {
     await expectUnharmed(hosts, before);
   });
 });
-
-/** The payload with a bit of its middle changed. */
-function flipped(payload: Buffer): Buffer {
-  const bad = Buffer.from(payload);
-  const at = payload.length >> 1;
-  bad[at] = (bad[at] ?? 0) ^ 8;
-  return bad;
-}
 
 describe("a frame that is changed on its way", () => {
   it.each<[Sender, FrameName, (payload: Buffer) => Buffer, readonly ErrorCode[]]>([
@@ -244,12 +230,51 @@ describe("after all of this", () => {
     expect(report).toMatchObject({ verified: true, owner: "far", replay: null });
     expect(report.root_destination).toBe(report.root_source);
     expect(report.notes.join()).toMatch(/not all of the input log could be replayed: .* after 0 events/);
-    await hosts.far.call("start", { workspace: WORKSPACE });
-    await eventually("it runs", async () => (await hosts.far.workspace()).state === "running");
-    const there = await hosts.far.console();
+  });
+
+  it("the machine runs there, and nothing that it does to its memory reaches the generation that it came from", async () => {
+    const { far } = hosts;
+    await far.call("start", { workspace: WORKSPACE });
+    const there = await far.console();
     const picture = await stillPicture(there);
-    await type(there, "date\n");
+    const kept = await storedGenerations(far);
+    await type(there, "head -c 50000000 /dev/zero > /tmp/z; tr a b < /tmp/z > /dev/null; date\n");
+    await stillPicture(there, 1500);
     expect((await stillPicture(there)).equals(picture)).toBe(false);
+    await type(there, "rm /tmp/z\n");
+    // Long enough for the balloon to report what is free now.
+    await stillPicture(there, 4000);
     there.close();
+    expect(await storedGenerations(far)).toEqual(kept);
+    await far.call("suspend", { workspace: WORKSPACE });
+  });
+
+  it("two workspaces pass each other, one of them with a log that is damaged where it is kept", async () => {
+    const { near, far } = hosts;
+    for (const [host, owner] of [[near, {}], [far, { owner: "near" }]] as const)
+      await host.call("create", { workspace: "second", from: hosts.exported, ...owner, verified: true });
+    await damageLog(far);
+    const { entries } = await far.call("log", { workspace: WORKSPACE });
+    expect(entries.at(-1)?.text).toMatch(/damaged after \d+ events: .*checksum.*replays up to here/);
+    const [first, second] = await Promise.all([
+      far.call("migrate", { workspace: WORKSPACE, peer: "near", mode: "replay", hold: true }),
+      near.call("migrate", { workspace: "second", peer: "far", mode: "overlay", hold: true }),
+    ]);
+    expect(first).toMatchObject({ verified: true, owner: "near" });
+    expect(first.notes.join()).toMatch(/damaged after \d+ events: .* what was done after that could not be replayed/);
+    expect(second).toMatchObject({ verified: true, owner: "far" });
+  });
+
+  it("a workspace that was sealed anew on one host only is not moved, and the message says what to do", async () => {
+    const { near, far } = hosts;
+    await far.call("start", { workspace: "second" });
+    await far.call("seal", { workspace: "second" });
+    const refused = far.call("migrate", { workspace: "second", peer: "near", mode: "overlay" });
+    expect(await failure(refused)).toMatchObject(
+      refusal("NOT_FOUND", /near has no copy of the generation that second grew from/, /second goes on here.*export/),
+    );
+    const { workspaces } = await far.call("status", {});
+    expect(workspaces.find(({ name }) => name === "second")).toMatchObject({ owner: "here", state: "running" });
+    await failure(near.call("start", { workspace: "second" }));
   });
 });

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, open, readdir, rm } from "node:fs/promises";
+import { chmod, cp, mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -18,6 +18,17 @@ import type { Workspace } from "../../service/workspaces/workspace.ts";
 import { Workspaces } from "../../service/workspaces/workspaces.ts";
 import { HashPool } from "../../syncer/hash-pool.ts";
 import { adoptMachine } from "../../vm/machine-process.ts";
+import { SyncOrder } from "../unit/sync-order.ts";
+
+/** Changes a bit in the middle of a stored file; doing it again undoes it. */
+async function flip(path: string): Promise<void> {
+  await chmod(path, 0o600);
+  const file = await open(path, "r+");
+  const at = Math.floor((await file.stat()).size / 2) + 5;
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at);
+  await file.write(Buffer.of((buffer[0] ?? 0) ^ 1), 0, 1, at);
+  await file.close();
+}
 
 /** What a service is made of, without its sockets. */
 class TestHost {
@@ -168,6 +179,30 @@ describe("handing a workspace over", () => {
     expect(await alpha.work.running?.machine.status()).toBe("running");
   });
 
+  it("is on disk as a whole, with its input, before the record says that it is paused", async () => {
+    const order = await SyncOrder.watch();
+    const { workspaces } = alpha.deps.store;
+    const update = workspaces.update.bind(workspaces);
+    workspaces.update = (name, change) => {
+      order.events.push(`record ${change.state ?? "other"}`);
+      return update(name, change);
+    };
+    try {
+      await alpha.work.suspendForMigration();
+      const synced = order.syncedBefore("record paused-for-migration");
+      for (const file of ["ram", "device", "disk.qcow2"]) expect(synced.filter((name) => name === file)).toHaveLength(1);
+      // The files, then their folder, then, under its final name, the folder that it is in.
+      expect(synced.slice(-2)).toEqual(["suspended.new", "work"]);
+      expect(Math.max(...["ram", "device", "disk.qcow2"].map((name) => synced.indexOf(name)))).toBeLessThan(
+        synced.lastIndexOf("suspended.new"),
+      );
+    } finally {
+      order.stop();
+      workspaces.update = update;
+    }
+    await alpha.work.resumeAfterCancel();
+  });
+
   it("stays paused over a restart of the service, and runs on when the migration is given up", async () => {
     const pid = alpha.work.running?.machine.pid;
     const state = await alpha.work.suspendForMigration();
@@ -191,6 +226,16 @@ describe("handing a workspace over", () => {
     expect(alpha.work.state).toBe("running");
   });
 
+  it("seals around a generation that is damaged, without taking the damage over", async () => {
+    const { generations, paths } = alpha.deps.store;
+    await flip(generations.require(alpha.work.base ?? "").ramPath);
+    const sealed = await alpha.work.seal();
+    expect(sealed.manifest.parent).toBeNull();
+    expect(alpha.work).toMatchObject({ base: sealed.root, state: "running" });
+    await rm(paths.generation(sealed.root).checked);
+    await alpha.deps.generationCheck.requireIntact(sealed, { hint: "" });
+  });
+
   it("hands over: a generation on both sides, run by the new owner only", async () => {
     const base = alpha.work.base;
     const saved = await alpha.work.suspendForMigration();
@@ -210,6 +255,14 @@ describe("handing a workspace over", () => {
     await beta.work.takeGeneration(generation.root);
     await beta.work.takeGeneration(generation.root);
     expect(beta.work).toMatchObject({ owner: "here", state: "suspended", base: generation.root });
+    await flip(generation.ramPath.replace("alpha", "beta"));
+    await expect(beta.work.start()).rejects.toMatchObject({
+      code: "DAMAGED",
+      message: expect.stringMatching(/the RAM of generation .* on beta is damaged/) as string,
+      hint: expect.stringMatching(/power work off/) as string,
+    });
+    expect(beta.work).toMatchObject({ state: "suspended", base: generation.root });
+    await flip(generation.ramPath.replace("alpha", "beta"));
     await beta.work.start();
     expect(await beta.work.running?.machine.status()).toBe("running");
   });

@@ -44,6 +44,28 @@ describe("a session file", () => {
     );
   });
 
+  test.each([
+    [{ wait: "long" }, /step 1, wait/],
+    [{ type: 5 }, /step 1, type/],
+    [{ click: [1] }, /step 1, click/],
+    [{ keys: ["ctrl", "s"] }, /step 1, keys/],
+    [{ wait: null }, /step 1, wait/],
+    [{ wait: 1e9 }, /step 1, wait/],
+    [[], /step 1/],
+    ["wait", /step 1/],
+  ])("is refused with the wrong type %j", (step, message) => {
+    expect(() => parseSession(session([step]))).toThrow(
+      expect.objectContaining({ code: "USAGE", message: expect.stringMatching(message) as string }) as Error,
+    );
+  });
+
+  test("is refused when it is huge, without being read as a whole", () => {
+    const huge = session([{ type: "x".repeat(1024 * 1024) }]);
+    expect(() => parseSession(huge)).toThrow(expect.objectContaining({ code: "USAGE", message: expect.stringMatching(/too large/) as string }) as Error);
+    const many = session(Array.from({ length: 5001 }, () => ({ wait: 0 })));
+    expect(() => parseSession(many)).toThrow(/steps/);
+  });
+
   test("is refused when it is not JSON, or not strict", () => {
     expect(() => parseSession("{")).toThrow(/not JSON/);
     expect(() => parseSession(session([{ wait: 1 }], { speed: 2 }))).toThrow(/speed/);

@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Store } from "../../service/store/store.ts";
 import { wantedGenerations } from "../../service/workspaces/tidy.ts";
 import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
+import { SyncOrder } from "./sync-order.ts";
 
 const [A, B, C, D] = ["a", "b", "c", "d"].map(rootOf) as [string, string, string, string];
 
@@ -33,6 +34,23 @@ describe("stored generations", () => {
       expect((await stat(path)).mode & 0o777).toBe(0o400);
     expect(store.generations.require(A)).toEqual(made);
     expect(JSON.parse(await readFile(store.paths.generation(A).manifest, "utf8"))).toEqual(parts.manifest);
+  });
+
+  it("are on disk as a whole, names included, before any row says that they are there", async () => {
+    const order = await SyncOrder.watch();
+    try {
+      const made = await store.generations.install(await generationFiles(files, A), () => order.events.push("row"));
+      const layer = made.layers[0] ?? "";
+      const names = ["ram", "device", "ram.tree", "disk.tree", "ram.hashes", "disk.hashes", "generation.json.tmp"];
+      const folders = [`new-${A}`, "generations", "layers"];
+      expect(order.syncedBefore("row")).toEqual(expect.arrayContaining([...names, ...folders, basename(layer)]));
+      // A folder is synced after what is in it.
+      const synced = order.syncedBefore("row");
+      expect(synced.lastIndexOf(`new-${A}`)).toBeGreaterThan(synced.indexOf("ram"));
+      expect(synced.indexOf("layers")).toBeGreaterThan(synced.indexOf(basename(layer)));
+    } finally {
+      order.stop();
+    }
   });
 
   it("change other rows in the same moment, or not at all", async () => {
