@@ -65,7 +65,7 @@ function machineArguments(m: MachineDefinition, f: MachineFiles): string[] {
     `${m.machineType},memory-backend=ram,hpet=off,vmport=off,dump-guest-core=off${m.firmware === "uefi" ? FLASH : ""}`,
     "-accel",
     m.accelerator,
-    // Under KVM "enforce" refuses a model that this CPU cannot give in full; under TCG nothing is checked.
+    // "enforce" refuses a model that the accelerator cannot give in full.
     "-cpu",
     `${m.cpuModel},enforce`,
     "-smp",

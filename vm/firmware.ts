@@ -41,7 +41,7 @@ export async function hasUefi(): Promise<boolean> {
 }
 
 /** @throws ENVIRONMENT when this computer lacks it */
-async function requireUefi(): Promise<void> {
+export async function requireUefi(): Promise<void> {
   if (await hasUefi()) return;
   throw new HomewardError("ENVIRONMENT", "this computer has no UEFI firmware (OVMF)", {
     hint: "Install it (Debian: apt install ovmf).",
