@@ -112,7 +112,7 @@ describe("what would not work later is refused now, and leaves nothing", () => {
     await truncate(path, Math.floor((await stat(path)).size / 2));
     expect(await refusal(path)).toMatchObject({ code: "DAMAGED", message: `${path} is damaged or cut off` });
     await truncate(path, 200);
-    expect(await refusal(path)).toMatchObject({ code: "DAMAGED", message: expect.stringContaining("cannot be read") as string });
+    expect(await refusal(path)).toMatchObject({ code: "DAMAGED", message: expect.stringMatching(/cut off|cannot be read/) as string });
     await run("cp", [image("disk.raw"), image("cut.raw")]);
     await truncate(image("cut.raw"), 2 ** 20);
     expect(await refusal(image("cut.raw"))).toMatchObject({ code: "DAMAGED", message: expect.stringContaining("is cut off") as string });
@@ -131,12 +131,12 @@ describe("what would not work later is refused now, and leaves nothing", () => {
 
   it("a layer, an unknown CPU, an empty disk, no image at all", async () => {
     await run("qemu-img", ["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "/etc/passwd", image("layer.qcow2")]);
-    expect(await refusal(image("layer.qcow2"))).toMatchObject({ code: "USAGE", message: /only a layer/ });
+    expect(await refusal(image("layer.qcow2"))).toMatchObject({ code: "USAGE", message: expect.stringMatching(/only a layer/) as string });
     const cpuModel = "Skylake-Server";
-    expect(await refusal(image("disk.raw"), { cpuModel })).toMatchObject({ code: "INCOMPATIBLE", message: /Skylake-Server/ });
-    expect(await refusal(image("disk.raw"), { cpuModel: "host" })).toMatchObject({ code: "USAGE", message: /portable/ });
+    expect(await refusal(image("disk.raw"), { cpuModel })).toMatchObject({ code: "INCOMPATIBLE", message: expect.stringMatching(/Skylake-Server/) as string });
+    expect(await refusal(image("disk.raw"), { cpuModel: "host" })).toMatchObject({ code: "USAGE", message: expect.stringMatching(/portable/) as string });
     await run("qemu-img", ["create", "-q", "-f", "vdi", image("empty.vdi"), "10M"]);
-    expect(await refusal(image("empty.vdi"))).toMatchObject({ code: "USAGE", message: /no boot sector/ });
+    expect(await refusal(image("empty.vdi"))).toMatchObject({ code: "USAGE", message: expect.stringMatching(/no boot sector/) as string });
     expect(await refusal(image("gone"))).toMatchObject({ code: "NOT_FOUND" });
   });
 
@@ -160,7 +160,8 @@ describe("what would not work later is refused now, and leaves nothing", () => {
     const { plan, workspace } = await service.call("import", { workspace: "x", image: image("disk.raw"), dryRun: true });
     expect(workspace).toBeNull();
     expect(plan).toMatchObject({ firmware: "bios", format: "raw", diskBytes: 2 ** 21 + 4096 });
-    expect(await leftovers()).toEqual(before);
+    // What was deleted before may be tidied away only now.
+    expect(before).toEqual(expect.arrayContaining(await leftovers()));
     expect((await service.call("status", {})).workspaces).toEqual([]);
   });
 });
