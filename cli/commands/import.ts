@@ -67,6 +67,7 @@ function declared(): Command {
       ["homeward import win --libvirt win.xml --cpu Nehalem", "a machine of libvirt's"],
     ],
     DETAILS,
+    ["NOT_FOUND", "CONFLICT", "INCOMPATIBLE", "DAMAGED", "NO_ROOM"],
   )
     .argument("<name>", "1 to 32 lower-case letters, digits and hyphens")
     .argument("[image]", "path of the image; with --libvirt its description names it")
