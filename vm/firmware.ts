@@ -58,17 +58,19 @@ export async function prepareUefiBoot(variablesPath: string): Promise<UefiFiles>
   return { codePath: CODE_PATH, variablesPath };
 }
 
-/** Gives a machine the variables in another file; durable when it resolves. @throws USAGE if there are none in it */
+/** Gives a machine the variables in another file; durable when it resolves. */
 export async function copyVariables(from: string, to: string): Promise<void> {
   const unfinished = `${to}.new`;
   await copyFile(from, unfinished);
-  if (!(await isVariables(unfinished))) {
-    await rm(unfinished);
-    throw new HomewardError("USAGE", `${from} does not hold the variables of 4 MiB UEFI firmware`, {
-      hint: `OVMF_VARS_4M.fd is what fits here; without a file the machine gets new variables.`,
-    });
-  }
   await replaceDurably(unfinished, to);
+}
+
+/** @throws USAGE unless a machine can be given the variables in this file */
+export async function requireVariables(path: string): Promise<void> {
+  if (await isVariables(path)) return;
+  throw new HomewardError("USAGE", `${path} does not hold the variables of 4 MiB UEFI firmware`, {
+    hint: "They are of the size of OVMF_VARS_4M.fd; without a file the machine gets new ones.",
+  });
 }
 
 /** Files for a machine that waits for a saved state: what they hold is overwritten by what the state says. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { HomewardError } from "../../common/errors.ts";
@@ -7,7 +7,7 @@ import type { ImportPlan } from "../../protocol/import.ts";
 import { hardwareFields, machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
 import { requireCpuModel } from "../../vm/cpu-model.ts";
 import { importImage } from "../../vm/disk-image.ts";
-import { copyVariables, isVariables, requireUefi } from "../../vm/firmware.ts";
+import { copyVariables, isVariables, requireUefi, requireVariables } from "../../vm/firmware.ts";
 import { inspectSource, type SourceImage } from "../../vm/source/source-image.ts";
 import { readLibvirt, type LibvirtMachine } from "../import/libvirt.ts";
 import { planImport, type ImportRequest } from "../import/plan.ts";
@@ -43,15 +43,12 @@ function definitionOf(plan: ImportPlan, accelerator: "kvm" | "tcg", qemuVersion:
   throw new HomewardError("USAGE", `${plan.image} cannot be made a machine: ${z.prettifyError(checked.error)}`);
 }
 
-/** libvirt keeps variables where often only root can read them, and a machine can start without. */
+/** libvirt keeps variables where often only root can read them, and a machine can start without. @throws USAGE */
 async function usableVariables(request: ImportRequest, plan: ImportPlan): Promise<ImportPlan> {
   const path = plan.uefiVariables;
+  if (request.uefiVariables !== undefined) await requireVariables(request.uefiVariables);
   if (path === null || request.uefiVariables !== undefined) return plan;
-  const readable = await access(path).then(
-    () => isVariables(path).catch(() => false),
-    () => false,
-  );
-  if (readable) return plan;
+  if (await isVariables(path).catch(() => false)) return plan;
   const note = `its firmware starts with new variables: ${path} cannot be read or is not of the 4 MiB kind`;
   return { ...plan, uefiVariables: null, notes: [...plan.notes, note] };
 }

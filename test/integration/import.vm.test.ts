@@ -121,7 +121,7 @@ describe("what would not work later is refused now, and leaves nothing", () => {
   it("an image that a running QEMU has open", async () => {
     const path = await converted("open.qcow2", "qcow2");
     const args = ["-S", "-nodefaults", "-display", "none", "-drive", `file=${path},format=qcow2,if=virtio`, "-monitor", "stdio"];
-    const child = await start("qemu-system-x86_64", args, { stdio: ["pipe", "pipe", "inherit"] });
+    const child = await start("qemu-system-x86_64", args, { stdio: ["pipe", "pipe", "ignore"] });
     await new Promise((resolve) => child.stdout?.once("data", resolve));
     const error = await refusal(path);
     child.kill();
@@ -137,6 +137,8 @@ describe("what would not work later is refused now, and leaves nothing", () => {
     expect(await refusal(image("disk.raw"), { cpuModel: "host" })).toMatchObject({ code: "USAGE", message: expect.stringMatching(/portable/) as string });
     await run("qemu-img", ["create", "-q", "-f", "vdi", image("empty.vdi"), "10M"]);
     expect(await refusal(image("empty.vdi"))).toMatchObject({ code: "USAGE", message: expect.stringMatching(/no boot sector/) as string });
+    const uefi = { firmware: "uefi", uefiVariables: image("disk.raw") } as const;
+    expect(await refusal(image("disk.raw"), uefi)).toMatchObject({ code: "USAGE", message: expect.stringContaining("variables") as string });
     expect(await refusal(image("gone"))).toMatchObject({ code: "NOT_FOUND" });
   });
 
@@ -154,6 +156,14 @@ describe("what would not work later is refused now, and leaves nothing", () => {
     }
     controller.abort();
     await expect(importing).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+
+  it("a description whose firmware's variables cannot be had goes on with new ones, and says so", async () => {
+    const libvirt = `<domain type="kvm"><os firmware="efi"><type>hvm</type><nvram>/nowhere/x.fd</nvram></os><devices>
+      <disk type="file"><source file="${image("disk.raw")}"/><target bus="sata"/></disk></devices></domain>`;
+    const { plan } = await service.call("import", { workspace: "x", libvirt, accelerator: "tcg", dryRun: true });
+    expect(plan).toMatchObject({ image: image("disk.raw"), diskBus: "sata", firmware: "uefi", uefiVariables: null });
+    expect(plan.notes.join()).toContain("/nowhere/x.fd cannot be read");
   });
 
   it("a rehearsal makes nothing, and neither did any of these", async () => {
