@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError, type Command } from "commander";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
@@ -33,20 +33,19 @@ export function memorySize(text: string): number {
   throw new InvalidArgumentError("It is an even number of MiB from 16M on, or of GiB: 512M, 2G.");
 }
 
+/** Text of a small file or pipe; what is too long is read no further than that can be told. */
 async function readDescription(path: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
   try {
-    const file = await open(path);
-    try {
-      const buffer = Buffer.alloc(4 * MAX_LIBVIRT_CHARACTERS + 1);
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
-      const text = buffer.toString("utf8", 0, bytesRead);
-      if (text.length <= MAX_LIBVIRT_CHARACTERS) return text;
-    } finally {
-      await file.close();
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.length > MAX_LIBVIRT_CHARACTERS) break;
     }
   } catch (error) {
     throw new HomewardError(toHomewardError(error).code, `cannot read ${path}`, { cause: error });
   }
+  if (text.length <= MAX_LIBVIRT_CHARACTERS) return text;
   throw new HomewardError("USAGE", `${path} is too long to be a machine's description`, {
     hint: "Write it with: virsh dumpxml NAME > FILE",
   });
