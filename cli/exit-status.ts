@@ -8,7 +8,7 @@ export const EXIT_MEANINGS: Readonly<Record<ErrorCode, string>> = {
   NOT_FOUND: "no such workspace, generation, host or file",
   CONFLICT: "not possible in the state that it is in",
   ENVIRONMENT: "this computer lacks something, or no service is running",
-  INCOMPATIBLE: "the other host cannot run this machine",
+  INCOMPATIBLE: "the other host cannot run this machine, or it cannot be moved at all",
   DAMAGED: "data does not have the hash that it should have",
   PEER: "the other host cannot be reached or broke the protocol",
   NO_ROOM: "no room on disk or no memory left",

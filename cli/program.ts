@@ -9,6 +9,7 @@ import { createCommand } from "./commands/create.ts";
 import { deleteCommand } from "./commands/delete.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { importCommand } from "./commands/import.ts";
 import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { powerCommand } from "./commands/power.ts";
@@ -26,6 +27,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   serveCommand,
   statusCommand,
   createCommand,
+  importCommand,
   startCommand,
   consoleCommand,
   suspendCommand,

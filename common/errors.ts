@@ -13,7 +13,7 @@ export const EXIT_STATUS = {
   CONFLICT: 4,
   /** Something this computer lacks: QEMU, a tool, a permission, the service itself. */
   ENVIRONMENT: 5,
-  /** The destination cannot run this machine: QEMU version, accelerator, CPU model or machine type differ. */
+  /** The destination cannot run this machine (QEMU version, accelerator, CPU model, firmware), or nobody else could. */
   INCOMPATIBLE: 6,
   /** Stored or received data does not have the hash it should have. */
   DAMAGED: 7,

@@ -11,6 +11,7 @@ import {
   workspaceStatusSchema,
 } from "./control/status.ts";
 import { sha256Schema } from "./generation.ts";
+import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 
 export * from "./control/status.ts";
@@ -58,6 +59,22 @@ export const controlMethods = {
       accelerator: z.enum(["kvm", "tcg"]).optional(),
     }),
     result: workspaceStatusSchema,
+  },
+  /**
+   * Makes a workspace from a disk image and guesses what is not given. `libvirt`: what "virsh dumpxml" printed; it may
+   * name the image. `uefiVariables`: a file the firmware starts with. `dryRun`: nothing is made, `workspace` is null.
+   */
+  import: {
+    params: z.strictObject({
+      workspace: nameSchema,
+      image: pathSchema.nullable().default(null),
+      libvirt: z.string().max(MAX_LIBVIRT_CHARACTERS).nullable().default(null),
+      uefiVariables: pathSchema.optional(),
+      ...importSettings,
+      accelerator: z.enum(["kvm", "tcg"]).optional(),
+      dryRun: z.boolean().default(false),
+    }),
+    result: z.strictObject({ plan: importPlanSchema, workspace: workspaceStatusSchema.nullable() }),
   },
   delete: { params: workspaceParams, result: z.strictObject({}) },
   start: { params: workspaceParams, result: workspaceStatusSchema },

@@ -52,6 +52,12 @@ export const machineDefinitionSchema = z.strictObject({
     // Printable ASCII: it is one argument of a process and one line of a log.
     .regex(/^[\x20-\x7e]*$/)
     .nullable(),
+  /** Left out: BIOS. */
+  firmware: z.literal("uefi").exactOptional(),
+  /** What the disk is attached to. Left out: virtio. */
+  diskBus: z.enum(["ide", "sata"]).exactOptional(),
+  /** Left out: virtio. */
+  nic: z.enum(["e1000", "none"]).exactOptional(),
 });
 
 export interface BlobRef {
@@ -73,4 +79,34 @@ export interface MachineDefinition {
   readonly kernel: BlobRef | null;
   readonly initrd: BlobRef | null;
   readonly append: string | null;
+  readonly firmware?: "uefi";
+  readonly diskBus?: "ide" | "sata";
+  readonly nic?: "e1000" | "none";
+}
+
+export const FIRMWARES = ["bios", "uefi"] as const;
+export const DISK_BUSES = ["virtio", "ide", "sata"] as const;
+export const NICS = ["virtio", "e1000", "none"] as const;
+
+/** The parts of a machine that may be chosen. */
+export interface Hardware {
+  readonly firmware: (typeof FIRMWARES)[number];
+  readonly diskBus: (typeof DISK_BUSES)[number];
+  readonly nic: (typeof NICS)[number];
+}
+
+export function hardwareOf({ firmware, diskBus, nic }: MachineDefinition): Hardware {
+  return { firmware: firmware ?? "bios", diskBus: diskBus ?? "virtio", nic: nic ?? "virtio" };
+}
+
+/**
+ * The same as fields of a definition, which leaves out what is usual: there is one way only to write a machine down, and
+ * the definitions of machines that have nothing unusual stay what they were.
+ */
+export function hardwareFields({ firmware, diskBus, nic }: Hardware): Pick<MachineDefinition, keyof Hardware> {
+  return {
+    ...(firmware === "bios" ? {} : { firmware }),
+    ...(diskBus === "virtio" ? {} : { diskBus }),
+    ...(nic === "virtio" ? {} : { nic }),
+  };
 }

@@ -47,9 +47,11 @@ export const SPAWN_CALLERS: readonly string[] = [
   "scripts/run-tests.ts",
   "service/doctor/computer.ts",
   "vm/accelerator.ts",
+  "vm/cpu-model.ts",
   "vm/disk-blocks.ts",
   "vm/layer-file.ts",
   "vm/machine-process.ts",
+  "vm/source/source-image.ts",
 ];
 
 /** Packages that only the listed folders may import. */
@@ -57,5 +59,6 @@ export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
   "fast-diff": ["replayer"],
   pino: ["service"],
+  sax: ["service"],
   ws: ["protocol", "service"],
 };

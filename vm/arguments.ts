@@ -1,7 +1,8 @@
 import { isAbsolute } from "node:path";
 import { HomewardError } from "../common/errors.ts";
-import type { MachineDefinition } from "../protocol/machine.ts";
-import { blockdevNodes, TOP_NODE } from "./disk-chain.ts";
+import { hardwareOf, type MachineDefinition } from "../protocol/machine.ts";
+import { blockdevNodes, TOP_NODE, type BlockdevOptions } from "./disk-chain.ts";
+import type { UefiFiles } from "./firmware.ts";
 import { runDirFiles } from "./run-dir.ts";
 
 /** Where a machine's parts lie on this computer. */
@@ -14,6 +15,8 @@ export interface MachineFiles {
   readonly diskLayers: readonly string[];
   readonly kernelPath: string | null;
   readonly initrdPath: string | null;
+  /** With UEFI firmware, and only then. */
+  readonly uefi?: UefiFiles;
   /** Folder of mode 0700 that holds qmp.sock, vnc.sock, qemu.pid and qemu.log. */
   readonly runDir: string;
   /** "blocked" keeps the same network card but lets nothing out, neither to this computer nor beyond it. */
@@ -35,7 +38,9 @@ function json(options: Readonly<Record<string, unknown>>): string {
 
 /** @throws USAGE if the files do not make a machine, ENVIRONMENT if a socket's path would be too long */
 function check(m: MachineDefinition, f: MachineFiles): void {
-  const paths = [f.ramPath, f.runDir, ...f.diskLayers, f.kernelPath, f.initrdPath].filter((path) => path !== null);
+  const flash = f.uefi === undefined ? [] : [f.uefi.codePath, f.uefi.variablesPath];
+  const boot = [f.kernelPath, f.initrdPath].filter((path) => path !== null);
+  const paths = [f.ramPath, f.runDir, ...f.diskLayers, ...boot, ...flash];
   const relative = paths.find((path) => !isAbsolute(path));
   if (relative !== undefined) throw new HomewardError("USAGE", `not an absolute path: ${relative}`);
   if (f.diskLayers.length === 0) throw new HomewardError("USAGE", `${f.name} has no disk`);
@@ -43,19 +48,24 @@ function check(m: MachineDefinition, f: MachineFiles): void {
     throw new HomewardError("USAGE", `the kernel and initrd of ${f.name} do not fit its definition`);
   if (m.kernel === null && (m.initrd !== null || m.append !== null))
     throw new HomewardError("USAGE", `${f.name} has an initrd or a command line but no kernel`);
+  if ((m.firmware === "uefi") !== (f.uefi !== undefined))
+    throw new HomewardError("USAGE", `the firmware files of ${f.name} do not fit its definition`);
 }
 
 /** What QEMU needs no right to do, it cannot do: a guest that breaks out of a device finds no way to start programs. */
 const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
+/** Node names of the firmware's two flash chips: its code, and its variables. */
+const FLASH = ",pflash0=code0,pflash1=vars0";
+
 function machineArguments(m: MachineDefinition, f: MachineFiles): string[] {
   return [
     "-machine",
     // No HPET: its timer makes an idle guest busy. No vmport: a second, absolute mouse that nothing here needs.
-    `${m.machineType},memory-backend=ram,hpet=off,vmport=off,dump-guest-core=off`,
+    `${m.machineType},memory-backend=ram,hpet=off,vmport=off,dump-guest-core=off${m.firmware === "uefi" ? FLASH : ""}`,
     "-accel",
     m.accelerator,
-    // Under KVM "enforce" refuses a model that this CPU cannot give in full; under TCG nothing is checked.
+    // "enforce" refuses a model that the accelerator cannot give in full.
     "-cpu",
     `${m.cpuModel},enforce`,
     "-smp",
@@ -73,23 +83,57 @@ function machineArguments(m: MachineDefinition, f: MachineFiles): string[] {
 
 function diskArguments(f: MachineFiles): string[] {
   const nodes = blockdevNodes(f.diskLayers, { writable: true, flush: f.diskFlush });
-  return nodes.flatMap((node) => ["-blockdev", json(node)]);
+  return [...flashNodes(f), ...nodes].flatMap((node) => ["-blockdev", json(node)]);
+}
+
+/** What is in the flash chips is part of the device state; the files only count when the machine is turned on. */
+function flashNodes({ uefi, diskFlush }: MachineFiles): BlockdevOptions[] {
+  if (uefi === undefined) return [];
+  const noFlush = diskFlush === "none" ? { cache: { "no-flush": true } } : {};
+  return [
+    { "node-name": "code0", driver: "file", filename: uefi.codePath, "read-only": true, "auto-read-only": false },
+    { "node-name": "vars0", driver: "file", filename: uefi.variablesPath, "auto-read-only": false, ...noFlush },
+  ];
+}
+
+/** One disk. Without bootindex: UEFI firmware would drop every boot entry of its own that it finds no index for. */
+function diskDevice(m: MachineDefinition): string[] {
+  switch (hardwareOf(m).diskBus) {
+    case "virtio":
+      return ["-device", `virtio-blk-pci,id=vd0,drive=${TOP_NODE},bus=pci.0,addr=0x4`];
+    case "ide":
+      return ["-device", `ide-hd,id=hd0,drive=${TOP_NODE},bus=ide.0,unit=0`];
+    case "sata":
+      return [
+        "-device",
+        "ich9-ahci,id=ahci0,bus=pci.0,addr=0x4",
+        "-device",
+        `ide-hd,id=hd0,drive=${TOP_NODE},bus=ahci0.0`,
+      ];
+  }
+}
+
+function networkCard(m: MachineDefinition, f: MachineFiles): string[] {
+  const { nic } = hardwareOf(m);
+  if (nic === "none") return [];
+  const model = nic === "virtio" ? "virtio-net-pci" : "e1000";
+  return [
+    "-netdev",
+    // The same backend either way: a state with a user-mode network in it loads into no other.
+    f.network === "blocked" ? "user,id=net0,restrict=on" : "user,id=net0",
+    "-device",
+    // No boot ROM: it would be part of the state and has to be the same file on both sides.
+    `${model},id=nic0,netdev=net0,mac=${m.mac},romfile=,bus=pci.0,addr=0x5`,
+  ];
 }
 
 /** Devices with fixed slots: a saved state can only be loaded where the guest sees the same machine. */
 function deviceArguments(m: MachineDefinition, f: MachineFiles): string[] {
-  // The same backend either way: a state with a user-mode network in it loads into no other.
-  const netdev = f.network === "blocked" ? "user,id=net0,restrict=on" : "user,id=net0";
   return [
     "-device",
     "VGA,id=vga0,bus=pci.0,addr=0x2",
-    "-device",
-    `virtio-blk-pci,id=vd0,drive=${TOP_NODE},bus=pci.0,addr=0x4`,
-    "-netdev",
-    netdev,
-    "-device",
-    // No boot ROM: it would be part of the state and has to be the same file on both sides.
-    `virtio-net-pci,id=nic0,netdev=net0,mac=${m.mac},romfile=,bus=pci.0,addr=0x5`,
+    ...diskDevice(m),
+    ...networkCard(m, f),
     "-device",
     "qemu-xhci,id=xhci0,bus=pci.0,addr=0x6",
     "-device",

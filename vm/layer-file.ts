@@ -7,6 +7,7 @@ import { noProgress, type Progress } from "../common/progress.ts";
 import { run, start } from "../common/spawn.ts";
 import { syncFiles } from "./device-state.ts";
 import { checkLayers, readQcow2Header } from "./image-header.ts";
+import { imageFailure, sourceNode, type SourceImage } from "./source/source-image.ts";
 
 const QEMU_IMG = "qemu-img";
 const CREATE_TIMEOUT_MS = 60_000;
@@ -70,8 +71,10 @@ function percentOf(text: string): number | undefined {
   return shown === undefined ? undefined : Number(shown);
 }
 
-async function runWithPercent(args: readonly string[], options: ImageOptions, phase: string): Promise<void> {
+/** @param totalBytes counts bytes instead of percent */
+async function runWithPercent(args: readonly string[], options: ImageOptions, totalBytes?: number): Promise<void> {
   const { progress = noProgress, signal } = options;
+  const phase = "convert";
   throwIfAborted(signal);
   const child = await start(QEMU_IMG, args);
   // Not "exit": its last words may still be in the pipes then.
@@ -83,7 +86,9 @@ async function runWithPercent(args: readonly string[], options: ImageOptions, ph
   signal?.addEventListener("abort", kill, { once: true });
   child.stdout?.on("data", (chunk: Buffer) => {
     const percent = percentOf(chunk.toString("latin1"));
-    if (percent !== undefined) progress.update({ phase, done: percent, total: 100, unit: "steps" });
+    if (percent === undefined) return;
+    if (totalBytes === undefined) progress.update({ phase, done: percent, total: 100, unit: "steps" });
+    else progress.update({ phase, done: (percent / 100) * totalBytes, total: totalBytes, unit: "bytes" });
   });
   child.stderr?.on("data", (chunk: Buffer) => {
     words = (words + chunk.toString()).slice(-4096);
@@ -93,7 +98,9 @@ async function runWithPercent(args: readonly string[], options: ImageOptions, ph
   if (signal?.aborted === true) throw abortReason(signal);
   if (child.exitCode === 0) return;
   const code = words.includes("No space left") ? "NO_ROOM" : "GUEST";
-  throw new HomewardError(code, `${QEMU_IMG} ended with ${child.exitCode ?? child.signalCode}: ${words.trim()}`);
+  throw new HomewardError(code, `${QEMU_IMG} ended with ${child.exitCode ?? child.signalCode}: ${words.trim()}`, {
+    data: { stderr: words },
+  });
 }
 
 /**
@@ -116,13 +123,38 @@ export async function convertImage(from: string, to: string, options: ImageOptio
   const layout = ["-O", "qcow2", "-o", LAYER_OPTIONS, "-S", "4k"];
   try {
     await (await open(part, "wx", 0o600)).close();
-    await runWithPercent(["convert", "-p", "-t", "writeback", ...layout, "--", source, part], options, "convert");
+    await runWithPercent(["convert", "-p", "-t", "writeback", ...layout, "--", source, part], options);
     await syncFiles([part]);
     await rename(part, to);
     await syncFiles([dirname(to)]);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
+  }
+}
+
+/**
+ * Copies somebody else's image into a new layer of `diskBytes` that has nothing below it; what the image does not hold
+ * takes no room. Durable when it resolves. `progress` counts what the image's file takes.
+ * @param diskBytes at least as large as the image, which is filled up with zeroes
+ * @throws CONFLICT if a program writes to the image or `to` exists; DAMAGED, NO_ROOM, CANCELLED
+ */
+export async function importImage(
+  from: SourceImage,
+  to: string,
+  diskBytes: number,
+  options: ImageOptions = {},
+): Promise<void> {
+  const source = `json:${JSON.stringify(sourceNode(from))}`;
+  await createOverlay(to, [], diskBytes);
+  // -n: a new file would get the image's own size, which need not be a whole number of blocks.
+  const into = ["-n", "--target-is-zero", "-O", "qcow2", "-S", "4k"];
+  try {
+    await runWithPercent(["convert", "-p", "-t", "writeback", ...into, "--", source, to], options, from.allocatedBytes);
+    await syncFiles([to]);
+  } catch (error) {
+    await rm(to, { force: true });
+    throw imageFailure(from.path, error);
   }
 }
 

@@ -1,6 +1,8 @@
+import { readFile, rm } from "node:fs/promises";
 import { delay, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { readDeviceState, writeDeviceState } from "./device-state.ts";
+import { checkVariables, UEFI_VARIABLES_ADDRESS, UEFI_VARIABLES_BYTES } from "./firmware.ts";
 import { countConnections } from "./network-status.ts";
 import { isAlive, signalProcess, type ProcessIdentity } from "./process-identity.ts";
 import type { QmpClient } from "./qmp-client.ts";
@@ -154,6 +156,19 @@ export class Machine {
     const status = await this.status();
     if (status === "running" || status === "inmigrate")
       throw new HomewardError("GUEST", `the machine is ${status} after its state was loaded`);
+  }
+
+  /**
+   * What the variables of a machine with UEFI firmware are now, read from its memory by way of a file at `scratch`.
+   * @throws GUEST; DAMAGED if the firmware is just writing one, which a paused machine may have been
+   */
+  async uefiVariables(scratch: string): Promise<Buffer> {
+    const range = { val: UEFI_VARIABLES_ADDRESS, size: UEFI_VARIABLES_BYTES };
+    await this.qmp.execute("pmemsave", { ...range, filename: scratch });
+    const content = await readFile(scratch);
+    await rm(scratch);
+    checkVariables(content, "the machine's flash memory");
+    return content;
   }
 
   /** Bytes that the guest has written to its disk since QEMU started. */

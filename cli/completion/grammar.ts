@@ -33,6 +33,7 @@ const PLACEHOLDERS: Readonly<Record<string, Value>> = {
   id: { kind: "names", of: "migrations" },
   dir: { kind: "folders" },
   file: { kind: "files" },
+  image: { kind: "files" },
   socket: { kind: "files" },
 };
 

@@ -29,6 +29,10 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
   return {
     status: () => serviceStatus(ctx, facts()),
     create: async (params, call) => status(await workspaces.create(params, call)),
+    import: async (params, call) => {
+      const { plan, workspace } = await workspaces.import(params, call);
+      return { plan, workspace: workspace === null ? null : await status(workspace) };
+    },
     delete: async ({ workspace }) => {
       await workspaces.delete(workspace);
       return {};

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { formatCapacity } from "../../common/quantities.ts";
 import { run } from "../../common/spawn.ts";
 import { probeAccelerator } from "../../vm/accelerator.ts";
+import { hasUefi } from "../../vm/firmware.ts";
 import { qemuVersion } from "../../vm/machine-process.ts";
 import { fine, problem, quoted, warning, type Finding } from "./finding.ts";
 
@@ -46,6 +47,15 @@ export async function checkQemu(): Promise<Finding> {
     : warning(`${version}, which is newer than the tested ${TESTED_QEMU.join(".")}`, {
         hint: "It should work between hosts that have the same one.",
       });
+}
+
+/** Machines with a BIOS, which is QEMU's own, need none. */
+export async function checkUefi(): Promise<Finding> {
+  if (await hasUefi()) return fine("present");
+  return warning("missing", {
+    hint: "Only machines with UEFI need it; this is for Debian.",
+    command: "apt-get install ovmf",
+  });
 }
 
 /** One of the programs of qemu-utils. */

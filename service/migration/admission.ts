@@ -4,6 +4,7 @@ import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
+import { hasUefi } from "../../vm/firmware.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { requireCompatible } from "../workspaces/compatibility.ts";
@@ -31,7 +32,7 @@ export async function admit(
   options: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<Admitted> {
   const [{ accelerator }, qemuVersion] = await Promise.all([ctx.accelerator(), ctx.qemuVersion()]);
-  requireCompatible(offer.workspace, offer.machine, { accelerator, qemuVersion });
+  requireCompatible(offer.workspace, offer.machine, { accelerator, qemuVersion, uefi: await hasUefi() });
   if (offer.kind === "migration") requireFree(ctx, offer, from);
   const base = ctx.store.generations.get(offer.base);
   if (base === null)

@@ -11,6 +11,7 @@ import type { BlockDevice } from "../../syncer/block-device.ts";
 import { copyFileSparse, dirtyBlocks, openFileBlocks, type TwinDevices } from "../../syncer/index.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
 import { createOverlay } from "../../vm/disk-image.ts";
+import { prepareUefiResume } from "../../vm/firmware.ts";
 import { adoptMachine, startMachine, type Machine } from "../../vm/machine-process.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 import type { ServiceContext } from "../context.ts";
@@ -85,6 +86,7 @@ export class Twin {
       const machine = await startMachine(
         definition,
         {
+          ...(definition.firmware === "uefi" ? { uefi: await prepareUefiResume(join(dir, "twin-variables")) } : {}),
           name: id,
           ramPath,
           diskLayers: layers,

@@ -37,6 +37,8 @@ export interface WorkspacePaths {
   readonly dir: string;
   /** The writable top layer. */
   readonly overlay: string;
+  /** Variables of UEFI firmware, for when the machine is turned on. */
+  readonly variables: string;
   /** Running RAM when it does not fit in tmpfs. */
   readonly ram: string;
   /** Link to the console socket in the run folder. */
@@ -132,6 +134,7 @@ export class StatePaths {
     return {
       dir,
       overlay: join(dir, "disk.qcow2"),
+      variables: join(dir, "uefi-variables"),
       ram: join(dir, "ram"),
       consoleLink: join(dir, "console.sock"),
       inputLog: join(dir, "input-log.db"),

@@ -1,6 +1,7 @@
-import { chmod, rename, rm } from "node:fs/promises";
+import { chmod, open, rename, rm } from "node:fs/promises";
 import { copyFileSparse } from "../../syncer/copy-sparse.ts";
 import { createOverlay } from "../../vm/disk-image.ts";
+import { prepareUefiBoot, prepareUefiResume } from "../../vm/firmware.ts";
 import { startMachine, type Machine } from "../../vm/machine-process.ts";
 import { exists, syncDir } from "../store/durable.ts";
 import type { WorkspaceRow } from "../store/workspaces-table.ts";
@@ -42,9 +43,12 @@ async function startQemu(
   signal: AbortSignal | undefined,
 ): Promise<Machine> {
   const run = await deps.runDirs.create(row.id);
+  const { variables } = deps.store.paths.workspace(row.name);
+  const prepareUefi = incoming ? prepareUefiResume : prepareUefiBoot;
   return startMachine(
     row.machine,
     {
+      ...(row.machine.firmware === "uefi" ? { uefi: await prepareUefi(variables) } : {}),
       name: row.name,
       ramPath,
       diskLayers: diskLayers(deps.store, row),
@@ -84,11 +88,37 @@ export async function loadMachine(
   const machine = await startQemu(deps, row, ramPath, true, signal);
   try {
     await machine.loadDeviceState(saved.device, signal);
+    if (row.machine.firmware === "uefi") await keepVariables(deps, row, machine);
   } catch (error) {
     await machine.quit().catch(() => undefined);
     throw error;
   }
   return machine;
+}
+
+/**
+ * Writes the firmware's variables of a state that was just loaded to where the next boot looks for them. QEMU does that
+ * too, but only when the machine runs.
+ */
+async function keepVariables(deps: WorkspaceDeps, row: WorkspaceRow, machine: Machine): Promise<void> {
+  const path = deps.store.paths.workspace(row.name).variables;
+  let content: Buffer;
+  try {
+    content = await machine.uefiVariables(`${path}.new`);
+  } catch (error) {
+    // Paused in the middle of changing one: the machine can still run, and QEMU writes them then.
+    deps.log.warn({ err: error, workspace: row.name }, "reading the firmware's variables");
+    return;
+  }
+  // In place: QEMU has this very file open.
+  const file = await open(path, "r+");
+  try {
+    await file.write(content, 0, content.length, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await syncDir(deps.store.paths.workspace(row.name).dir);
 }
 
 /** Removes what a machine that is gone has left outside of its saved state: RAM, sockets. */

@@ -9,7 +9,7 @@ import type { MachineDefinition } from "../../protocol/machine.ts";
 export function requireCompatible(
   workspace: string,
   machine: MachineDefinition,
-  host: { readonly accelerator: "kvm" | "tcg"; readonly qemuVersion: string },
+  host: { readonly accelerator: "kvm" | "tcg"; readonly qemuVersion: string; readonly uefi: boolean },
 ): void {
   if (machine.qemuVersion !== host.qemuVersion)
     throw new HomewardError(
@@ -25,5 +25,10 @@ export function requireCompatible(
     throw new HomewardError("INCOMPATIBLE", `${workspace} needs hardware virtualisation (KVM), which is not usable here`, {
       hint: `"homeward doctor" says why.`,
       data: { needed: "kvm", found: "tcg" },
+    });
+  if (machine.firmware === "uefi" && !host.uefi)
+    throw new HomewardError("INCOMPATIBLE", `${workspace} has UEFI firmware, which is missing on this computer`, {
+      hint: "Install it here (Debian: apt install ovmf).",
+      data: { needed: "uefi", found: "bios" },
     });
 }

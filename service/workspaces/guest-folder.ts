@@ -5,14 +5,13 @@ import { z } from "zod";
 import { HomewardError } from "../../common/errors.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import { machineDefinitionSchema } from "../../protocol/machine.ts";
+import { PORTABLE_CPU_MODEL } from "../../vm/accelerator.ts";
 import { addBlob } from "../store/blobs.ts";
 import { GUEST_FILES } from "../store/paths.ts";
 import type { Store } from "../store/store.ts";
 
 const MAX_DEFINITION_BYTES = 64 * 1024;
 const MIB = 1024 * 1024;
-/** Old enough for every computer that can run x86-64 guests, new enough for what Debian and Windows need (SSE4.2). */
-const CPU_MODEL = "Nehalem";
 
 /** A file of the guest folder itself, never one elsewhere. */
 const fileNameSchema = z.string().regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/);
@@ -59,6 +58,11 @@ export async function readGuestFolder(dir: string): Promise<GuestFolder> {
   }
 }
 
+/** An address of a network card, as QEMU's own begin. */
+export function newMac(): string {
+  return `52:54:00:${randomBytes(3).toString("hex").replace(/(..)(?=.)/g, "$1:")}`;
+}
+
 /** The machine that a guest gets on this host; its kernel and initrd are in the store when this returns. */
 export async function machineForGuest(
   store: Store,
@@ -71,13 +75,12 @@ export async function machineForGuest(
     format: 1,
     machineType: `pc-i440fx-${host.qemuVersion}`,
     accelerator: host.accelerator,
-    cpuModel: CPU_MODEL,
+    cpuModel: PORTABLE_CPU_MODEL,
     qemuVersion: host.qemuVersion,
     cpus: guest.cpus,
     memoryBytes: guest.memoryMiB * MIB,
     diskBytes: guest.disk.bytes,
-    // 52:54:00 is what QEMU's own addresses begin with.
-    mac: `52:54:00:${randomBytes(3).toString("hex").replace(/(..)(?=.)/g, "$1:")}`,
+    mac: newMac(),
     kernel: await blob(guest.kernel),
     initrd: await blob(guest.initrd),
     append: guest.append,

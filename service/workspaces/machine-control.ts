@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { HomewardError } from "../../common/errors.ts";
 import { LogStore } from "../../recorder/log-store.ts";
+import { hasUefi } from "../../vm/firmware.ts";
 import type { Machine } from "../../vm/machine-process.ts";
 import type { WorkspacePaths } from "../store/paths.ts";
 import type { WorkspaceChange, WorkspaceRow } from "../store/workspaces-table.ts";
@@ -101,7 +102,7 @@ export class MachineControl {
   async start(options: OperationOptions): Promise<void> {
     const { name, machine, resumeFrom } = this.#row;
     const [{ accelerator }, qemuVersion] = await Promise.all([this.#deps.accelerator(), this.#deps.qemuVersion()]);
-    requireCompatible(name, machine, { accelerator, qemuVersion });
+    requireCompatible(name, machine, { accelerator, qemuVersion, uefi: await hasUefi() });
     if (resumeFrom === "boot") await this.#boot(options);
     else await this.#resume(options);
   }
@@ -125,7 +126,21 @@ export class MachineControl {
   }
 
   async #resume(options: OperationOptions): Promise<void> {
-    const { state, resumeFrom, base } = this.#row;
+    const { state, resumeFrom } = this.#row;
+    let running: RunningMachine;
+    try {
+      running = await this.#load(options);
+      await running.openConsole(resumeFrom === "generation" ? null : "resume");
+    } catch (error) {
+      await this.end();
+      throw error;
+    }
+    await this.letRun(running, { state, resumeFrom, ramPath: null });
+  }
+
+  /** A QEMU that stands, paused, at the saved state or the generation. */
+  async #load(options: OperationOptions): Promise<RunningMachine> {
+    const { resumeFrom, base } = this.#row;
     const generation =
       resumeFrom === "generation" && base !== null ? this.#deps.store.generations.require(base) : null;
     if (generation !== null)
@@ -136,15 +151,7 @@ export class MachineControl {
     const saved = generation === null ? this.paths.saved : { ram: generation.ramPath, device: generation.devicePath };
     await prepareOverlay(this.#deps, this.#row, generation === null ? "kept" : "fresh");
     const ramPath = await prepareRam(this.#deps, this.#row);
-    let running: RunningMachine;
-    try {
-      running = this.#attach(await loadMachine(this.#deps, this.#row, ramPath, saved, options), ramPath);
-      await running.openConsole(generation === null ? "resume" : null);
-    } catch (error) {
-      await this.end();
-      throw error;
-    }
-    await this.letRun(running, { state, resumeFrom, ramPath: null });
+    return this.#attach(await loadMachine(this.#deps, this.#row, ramPath, saved, options), ramPath);
   }
 
   /**
@@ -179,6 +186,7 @@ export class MachineControl {
         ramPath: running.ramPath,
         ramPlace: this.#deps.runDirs.placeOf(running.ramPath),
         paths: this.paths,
+        hasVariables: this.#row.machine.firmware === "uefi",
       });
     } catch (error) {
       await this.#runOn(running).catch((again: unknown) => {
@@ -202,11 +210,24 @@ export class MachineControl {
     await this.end();
   }
 
-  /** The machine is off, and a saved state thrown away. */
+  /** The machine is off, and a saved state thrown away; what its firmware keeps in variables is not. */
   async off(note: string | null): Promise<void> {
+    await this.#keepVariables();
     await this.end();
     this.update({ state: "off", resumeFrom: "boot", ramPath: null, note });
     await removeSavedState(this.paths);
+  }
+
+  /** The variables of UEFI firmware are in a generation's device state, from which only QEMU can get them out. */
+  async #keepVariables(): Promise<void> {
+    const { name, machine, resumeFrom } = this.#row;
+    if (machine.firmware !== "uefi" || resumeFrom !== "generation" || this.#running !== null) return;
+    try {
+      await this.#load({});
+    } catch (error) {
+      // A state that cannot be loaded must not keep its machine from being turned off: it gets new variables.
+      this.#deps.log.warn({ err: error, workspace: name }, "the firmware's variables are lost");
+    }
   }
 
   /** Ends QEMU if there is one, and removes its RAM and sockets; the record is the caller's. */
@@ -224,10 +245,11 @@ export class MachineControl {
     await running?.leave();
   }
 
-  /** Removes overlay and saved state, once a generation holds what was in them. */
+  /** Removes overlay, saved state and variables, once a generation holds what was in them. */
   async removeOwnState(): Promise<void> {
     await removeSavedState(this.paths);
     await rm(this.paths.overlay, { force: true });
+    await rm(this.paths.variables, { force: true });
   }
 
   /** There is a QEMU that could not be adopted. */

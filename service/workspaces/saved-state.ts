@@ -10,6 +10,8 @@ export interface SaveOptions extends OperationOptions {
   readonly ramPath: string;
   readonly ramPlace: "tmpfs" | "disk";
   readonly paths: WorkspacePaths;
+  /** The firmware has variables, which the guest may have changed. */
+  readonly hasVariables: boolean;
 }
 
 /**
@@ -28,7 +30,9 @@ export async function writeSavedState(options: SaveOptions): Promise<void> {
       ...(signal === undefined ? {} : { signal }),
       ...(progress === undefined ? {} : { progress }),
     });
-  await Promise.all([paths.saving.ram, paths.saving.device, paths.overlay].map(syncFile));
+  const written = [paths.saving.ram, paths.saving.device, paths.overlay];
+  if (options.hasVariables) written.push(paths.variables);
+  await Promise.all(written.map(syncFile));
   await syncDir(paths.saving.dir);
   await rename(paths.saving.dir, paths.saved.dir);
   await syncDir(paths.dir);

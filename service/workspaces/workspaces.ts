@@ -3,12 +3,15 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
+import type { ImportPlan } from "../../protocol/import.ts";
 import { convertImage, imageVirtualBytes } from "../../vm/disk-image.ts";
+import type { ImportRequest } from "../import/plan.ts";
 import { exists, freshDir } from "../store/durable.ts";
 import { EXPORT_FILES, GENERATION_FILES } from "../store/paths.ts";
 import type { NewWorkspace, WorkspaceRow } from "../store/workspaces-table.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { importGeneration, readGenerationFolder } from "./generation-folder.ts";
+import { importWorkspace, prepareImport } from "./import-image.ts";
 import { machineForGuest, readGuestFolder } from "./guest-folder.ts";
 import { dropOldGenerations, shortenChain } from "./tidy.ts";
 import { Workspace } from "./workspace.ts";
@@ -79,15 +82,43 @@ export class Workspaces {
    * Makes a workspace, which does not run yet.
    * @throws CONFLICT if the name is taken, USAGE, NOT_FOUND, DAMAGED, INCOMPATIBLE, NO_ROOM, CANCELLED
    */
-  async create(request: CreateRequest, options: OperationOptions = {}): Promise<Workspace> {
+  create(request: CreateRequest, options: OperationOptions = {}): Promise<Workspace> {
     const { workspace: name, from } = request;
+    return this.#make(name, async () => {
+      if (await exists(join(from, GENERATION_FILES.manifest))) await this.#createFromGeneration(request, options);
+      else await this.#createFromGuest(request, options);
+    });
+  }
+
+  /**
+   * Makes a workspace from a disk image, or only says what it would be.
+   * @throws CONFLICT if the name is taken; what `prepareImport` and `importWorkspace` throw
+   */
+  async import(
+    request: ImportRequest,
+    options: OperationOptions = {},
+  ): Promise<{ readonly plan: ImportPlan; readonly workspace: Workspace | null }> {
+    const { workspace: name } = request;
+    this.#requireFree(name);
+    const prepared = await prepareImport(this.#deps, request, options);
+    const workspace = request.dryRun
+      ? null
+      : await this.#make(name, () => importWorkspace(this.#deps, name, prepared, options));
+    return { plan: prepared.plan, workspace };
+  }
+
+  #requireFree(name: string): void {
     if (this.#all.has(name) || this.#coming.has(name))
       throw new HomewardError("CONFLICT", `there is a workspace named ${name} already`);
+  }
+
+  /** @param work fills the workspace's folder and writes its row */
+  async #make(name: string, work: () => Promise<void>): Promise<Workspace> {
+    this.#requireFree(name);
     this.#coming.add(name);
     try {
       await freshDir(this.#deps.store.paths.workspace(name).dir);
-      if (await exists(join(from, GENERATION_FILES.manifest))) await this.#createFromGeneration(request, options);
-      else await this.#createFromGuest(request, options);
+      await work();
       return this.#add(this.#deps.store.workspaces.require(name));
     } catch (error) {
       await rm(this.#deps.store.paths.workspace(name).dir, { recursive: true, force: true });

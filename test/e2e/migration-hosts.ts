@@ -134,6 +134,11 @@ export class TestHost {
   }
 }
 
+async function makeTiny(near: TestHost): Promise<void> {
+  const guest = await buildGuest("tiny");
+  await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
+}
+
 /** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
 export class TwoHosts {
   readonly dir: string;
@@ -151,14 +156,16 @@ export class TwoHosts {
     this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") });
   }
 
-  /** Both run; `near` owns a running workspace, sealed once, and `far` holds that generation. */
-  static async create(): Promise<TwoHosts> {
-    const guest = await buildGuest("tiny");
+  /**
+   * Both run; `near` owns a running workspace, sealed once, and `far` holds that generation.
+   * @param make makes the workspace, with a system that ends at the tiny guest's prompt
+   */
+  static async create(make: (near: TestHost, dir: string) => Promise<void> = makeTiny): Promise<TwoHosts> {
     const dir = await mkdtemp(join(tmpdir(), "hw-e2e-"));
     const relay = await FrameRelay.listen(join(dir, "relay.sock"), join(dir, "far.sock"));
     const hosts = new TwoHosts(dir, relay);
     await Promise.all([hosts.near.start(), hosts.far.start()]);
-    await hosts.near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
+    await make(hosts.near, dir);
     await hosts.near.call("start", { workspace: WORKSPACE });
     const console = await hosts.near.console();
     await promptShown(console);
@@ -208,18 +215,25 @@ export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Bu
   }
 }
 
-/** The tiny guest is up: something is written in the first text line, and stays. */
+/** The tiny guest is up: its text cursor, the only red thing there is, is shown, and stays. */
 async function promptShown(client: RfbClient): Promise<void> {
-  const deadline = performance.now() + 90_000;
+  const deadline = performance.now() + 180_000;
   for (;;) {
     await delay(200);
-    const { width, height, pixels } = client.frame;
-    if (height > 0 && pixels.subarray(0, width * 16 * 4).some((byte, i) => i % 4 !== 3 && byte > 0)) {
+    if (isCursorShown(client)) {
       await stillPicture(client, 1500);
-      if (client.frame.width === 720) return;
+      if (isCursorShown(client)) return;
     }
     if (performance.now() > deadline) throw new Error("the tiny guest did not boot");
   }
+}
+
+function isCursorShown({ frame: { pixels } }: RfbClient): boolean {
+  for (let at = 0; at + 2 < pixels.length; at += 4) {
+    const [red = 0, green = 0, blue = 0] = pixels.subarray(at, at + 3);
+    if (red > 120 && green < 40 && blue < 40) return true;
+  }
+  return false;
 }
 
 /** What a call failed with. */

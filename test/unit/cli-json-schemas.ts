@@ -13,6 +13,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   serve: z.strictObject({ pid: z.int().positive(), state: z.string() }),
   status: statusSchema,
   create: workspaceStatusSchema,
+  import: controlMethods.import.result,
   start: workspaceStatusSchema,
   console: z.strictObject({ path: z.string(), viewer: z.string().nullable() }),
   suspend: workspaceStatusSchema,

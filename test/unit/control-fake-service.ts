@@ -13,6 +13,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
   const none: ControlHandlers = {
     status: refuse,
     create: refuse,
+    import: refuse,
     delete: refuse,
     start: refuse,
     suspend: refuse,

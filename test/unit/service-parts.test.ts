@@ -63,9 +63,9 @@ describe("run folders", () => {
 });
 
 describe("compatibility", () => {
-  const host = { accelerator: "tcg", qemuVersion: "7.2" } as const;
+  const host = { accelerator: "tcg", qemuVersion: "7.2", uefi: false } as const;
 
-  it("is asked of version and accelerator", () => {
+  it("is asked of version, accelerator and firmware", () => {
     requireCompatible("w", machine, host);
     requireCompatible("w", machine, { ...host, accelerator: "kvm" });
     expect(() => {
@@ -74,6 +74,11 @@ describe("compatibility", () => {
     expect(() => {
       requireCompatible("w", { ...machine, accelerator: "kvm" }, host);
     }).toThrow("KVM");
+    const uefi = { ...machine, firmware: "uefi" } as const;
+    requireCompatible("w", uefi, { ...host, uefi: true });
+    expect(() => {
+      requireCompatible("w", uefi, host);
+    }).toThrow("UEFI firmware, which is missing");
   });
 });
 

@@ -130,6 +130,36 @@ describe("QEMU's arguments", () => {
     expect(args.at(-2)).toBe("-pidfile");
   });
 
+  test("a machine with UEFI firmware, a SATA disk and an Intel network card", () => {
+    const args = qemuArguments(
+      { ...definition, kernel: null, initrd: null, append: null, firmware: "uefi", diskBus: "sata", nic: "e1000" },
+      { ...files, kernelPath: null, initrdPath: null, uefi: { codePath: "/o/code", variablesPath: "/s/vars" } },
+    );
+    expect(valuesOf(args, "-machine")).toEqual([
+      "pc-i440fx-7.2,memory-backend=ram,hpet=off,vmport=off,dump-guest-core=off,pflash0=code0,pflash1=vars0",
+    ]);
+    expect(valuesOf(args, "-blockdev").slice(0, 2)).toEqual([
+      '{"node-name":"code0","driver":"file","filename":"/o/code","read-only":true,"auto-read-only":false}',
+      '{"node-name":"vars0","driver":"file","filename":"/s/vars","auto-read-only":false}',
+    ]);
+    expect(valuesOf(args, "-device").slice(0, 4)).toEqual([
+      "VGA,id=vga0,bus=pci.0,addr=0x2",
+      "ich9-ahci,id=ahci0,bus=pci.0,addr=0x4",
+      "ide-hd,id=hd0,drive=disk0,bus=ahci0.0",
+      "e1000,id=nic0,netdev=net0,mac=52:54:00:12:34:56,romfile=,bus=pci.0,addr=0x5",
+    ]);
+  });
+
+  test("a machine with an IDE disk and no network", () => {
+    const args = qemuArguments({ ...definition, diskBus: "ide", nic: "none" }, files);
+    expect(valuesOf(args, "-device").slice(0, 3)).toEqual([
+      "VGA,id=vga0,bus=pci.0,addr=0x2",
+      "ide-hd,id=hd0,drive=disk0,bus=ide.0,unit=0",
+      "qemu-xhci,id=xhci0,bus=pci.0,addr=0x6",
+    ]);
+    expect(args).not.toContain("-netdev");
+  });
+
   test("commas in paths and names are escaped where QEMU splits at them, and only there", () => {
     const args = qemuArguments(definition, {
       ...files,
@@ -165,6 +195,9 @@ describe("QEMU's arguments", () => {
       [{ kernel: null }, { kernelPath: null }],
       [{}, { ramPath: "ram" }],
       [{}, { diskLayers: ["top"] }],
+      [{}, { uefi: { codePath: "/o/code", variablesPath: "/s/vars" } }],
+      [{ firmware: "uefi" }, {}],
+      [{ firmware: "uefi" }, { uefi: { codePath: "/o/code", variablesPath: "vars" } }],
     ];
     for (const [m, f] of cases)
       expect(() => qemuArguments({ ...definition, ...m }, { ...files, ...f })).toThrow(

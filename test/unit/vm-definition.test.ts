@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
+import { hardwareFields, hardwareOf, machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
 
 const valid: MachineDefinition = {
   format: 1,
@@ -16,9 +16,21 @@ const valid: MachineDefinition = {
   append: "quiet",
 };
 
-test("a machine definition is read as it was written", () => {
-  const read: MachineDefinition = machineDefinitionSchema.parse(JSON.parse(JSON.stringify(valid)));
-  expect(read).toEqual(valid);
+const unusual = { firmware: "uefi", diskBus: "sata", nic: "none" } as const;
+
+test.each([valid, { ...valid, ...unusual }])("a machine definition is read as it was written", (definition) => {
+  const read: MachineDefinition = machineDefinitionSchema.parse(JSON.parse(JSON.stringify(definition)));
+  expect(read).toEqual(definition);
+});
+
+test("there is one way only to write down the usual hardware: leaving it out", () => {
+  const usual = { firmware: "bios", diskBus: "virtio", nic: "virtio" } as const;
+  expect(hardwareOf(valid)).toEqual(usual);
+  expect(hardwareFields(usual)).toEqual({});
+  expect(hardwareOf({ ...valid, ...unusual })).toEqual(unusual);
+  expect(hardwareFields(unusual)).toEqual(unusual);
+  for (const [key, value] of Object.entries(usual))
+    expect(machineDefinitionSchema.safeParse({ ...valid, [key]: value }).success).toBe(false);
 });
 
 test.each<[string, Record<string, unknown>]>([
