@@ -10,6 +10,7 @@ import type { NewWorkspace, WorkspaceRow } from "../store/workspaces-table.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { importGeneration, readGenerationFolder } from "./generation-folder.ts";
 import { machineForGuest, readGuestFolder } from "./guest-folder.ts";
+import { watchForSleep } from "./host-sleep.ts";
 import { dropOldGenerations, shortenChain } from "./tidy.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -50,6 +51,10 @@ export class Workspaces {
       await workspace.adopt().catch((error: unknown) => {
         deps.log.error({ err: error, workspace: workspace.name }, "adoption");
       });
+    watchForSleep(deps.stopping, (sleptMs) => {
+      deps.log.info({ sleptMs }, "this computer slept, or its clock was set");
+      for (const { running } of workspaces.list()) void running?.announce();
+    });
     return workspaces;
   }
 
