@@ -7,6 +7,7 @@ import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import { requireNotMigrating } from "./admission.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
 import { recoverMigrations } from "./recovery.ts";
@@ -43,6 +44,7 @@ export interface JobOptions {
 export class Migrations {
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
+  readonly #arrivals = new Arrivals();
   /** Connections that other hosts opened. */
   readonly #serving = new Set<Promise<void>>();
 
@@ -177,7 +179,7 @@ export class Migrations {
   /** Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides. */
   acceptPeer(stream: Duplex): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, stream)
+    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })

@@ -105,7 +105,7 @@ export class Twin {
         await machine.loadDeviceState(base.devicePath, signal);
         return twin;
       } catch (error) {
-        await machine.quit();
+        await machine.kill();
         throw error;
       }
     } catch (error) {
@@ -177,7 +177,7 @@ export class Twin {
 
   /** Ends QEMU and removes what is outside of `dir`. To be called after `close` of what `open` gave. */
   async destroy(): Promise<void> {
-    await this.#machine.quit();
+    await this.#machine.kill();
     await this.#ctx.runDirs.remove(twinId(this.#options.migrationId));
   }
 }
@@ -196,6 +196,6 @@ function bootFiles(
 export async function removeLeftTwin(ctx: ServiceContext, migrationId: string): Promise<void> {
   const id = twinId(migrationId);
   const machine = await adoptMachine(ctx.runDirs.paths(id).dir);
-  await machine?.quit();
+  await machine?.kill();
   await ctx.runDirs.remove(id);
 }

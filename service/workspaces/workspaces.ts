@@ -26,7 +26,7 @@ export interface CreateRequest {
 }
 
 /** Folders in incoming/ that belong to an operation of this process; found at its start, they are a dead one's. */
-const TEMPORARY = /^(?:seal|import|merge|create)-/;
+const TEMPORARY = /^(?:seal|import|merge|create|hashes)-/;
 
 /** The workspaces of this host. */
 export class Workspaces {

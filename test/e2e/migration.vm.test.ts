@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -154,7 +154,18 @@ describe("a workspace", () => {
     await type(console, "seq 1 3000 | sort > again; seq 1 50000 > /tmp/here\n");
     await stillPicture(console);
     console.close();
+    const base = (await near.workspace()).base ?? "";
+    const hashes = (host: TestHost, device: string): string => join(host.state, "generations", base, `${device}.hashes`);
+    const sizes = async (): Promise<number[]> =>
+      Promise.all([near, far].flatMap((host) => ["ram", "disk"].map(async (name) => (await stat(hashes(host, name))).size)));
+    const before = await sizes();
+    await rm(hashes(far, "ram"));
+    await writeFile(hashes(near, "disk"), "damaged", { mode: 0o400, flag: "w" });
+    const restored = await overwrite(hashes(near, "ram"), 32 + 8 * 16, Buffer.alloc(64, 0xee));
     const report = await near.call("migrate", { workspace: WORKSPACE, peer: "far", mode: "overlay", level: 9 });
+    // They were made anew before anything stood still.
+    expect(await sizes()).toEqual(before);
+    await restored();
     expectSound(report);
     expect(report).toMatchObject({ mode: "overlay", replay: null, level: 9, owner: "far" });
     expect(report.bytes.log).toBeLessThan(100);
