@@ -104,11 +104,15 @@ export class GenerationCheck {
   /** Those who need the same at the same time share one look. */
   #begin(key: string, part: Part, generation: GenerationRecord): Job {
     const watchers = new Set<Progress>();
+    const letGo = this.#deps.store.generations.hold(generation.root);
     const done = this.#check(part, generation, {
       update: (update) => {
         for (const watcher of watchers) watcher.update(update);
       },
-    }).finally(() => this.#jobs.delete(key));
+    }).finally(() => {
+      letGo();
+      this.#jobs.delete(key);
+    });
     done.catch(() => undefined);
     const job = { done, watchers };
     this.#jobs.set(key, job);

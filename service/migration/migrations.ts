@@ -101,14 +101,19 @@ export class Migrations {
         hint: "Measure with --mode overlay.",
       });
     const { ramPath, devicePath, layers } = generation;
-    return this.#run(request.workspace, {
-      ...this.#job(request, "measurement", parent, options),
-      hold: true,
-      overlayPath: layers[0] ?? devicePath,
-      devicePath,
-      atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
-      goOn: () => Promise.resolve(),
-    });
+    const letGo = this.#ctx.store.generations.hold(request.root);
+    try {
+      return await this.#run(request.workspace, {
+        ...this.#job(request, "measurement", parent, options),
+        hold: true,
+        overlayPath: layers[0] ?? devicePath,
+        devicePath,
+        atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
+        goOn: () => Promise.resolve(),
+      });
+    } finally {
+      letGo();
+    }
   }
 
   /** What is sent is told by how it differs from this: were it damaged, the damage would be what arrives. */
@@ -164,6 +169,7 @@ export class Migrations {
   async #run(workspace: string, options: SourceJobOptions): Promise<MigrationReport> {
     const { id, peer, kind, mode } = options;
     this.#ctx.log.info({ migration: id, workspace, peer, kind, mode }, "a migration begins");
+    const letGo = this.#ctx.store.generations.hold(options.base.root);
     try {
       const report = await new SourceJob(this.#ctx, this.#settlement, options).run();
       this.#ctx.log.info({ migration: id, bytes: report.bytes.total }, "a migration ended");
@@ -172,6 +178,7 @@ export class Migrations {
       this.#ctx.log.warn({ err: error, migration: id }, "a migration failed");
       throw error;
     } finally {
+      letGo();
       this.#ctx.activity.clear(workspace);
     }
   }

@@ -72,10 +72,22 @@ async function serveOffer(
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
-  if (offer.kind === "measurement") {
-    await arrive(ctx, settlement, link, offer, link.signal);
-    return;
+  const letGo = ctx.store.generations.hold(offer.base);
+  try {
+    if (offer.kind === "measurement") await arrive(ctx, settlement, link, offer, link.signal);
+    else await serveMigration(ctx, settlement, arrivals, link, offer);
+  } finally {
+    letGo();
   }
+}
+
+async function serveMigration(
+  ctx: ServiceContext,
+  settlement: Settlement,
+  arrivals: Arrivals,
+  link: PeerLink,
+  offer: Offer,
+): Promise<void> {
   await arrivals.endEarlier(offer.workspace, link.peer, link.signal);
   await settlement.askAgain(offer.workspace, link.peer);
   requireFree(ctx, offer, link.peer);

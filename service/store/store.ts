@@ -56,7 +56,7 @@ export class Store {
       claim(db, hostName);
       const store = new Store(paths, db, unlock, noteBoot(db, await readBootId()));
       await store.generations.collectGarbage();
-      await keepOnlyBlobs(paths, store.#referredBlobs());
+      await keepOnlyBlobs(paths, store.referredBlobs());
       return store;
     } catch (error) {
       await unlock();
@@ -65,7 +65,7 @@ export class Store {
   }
 
   /** Kernels and initrds of every machine that is known here. */
-  #referredBlobs(): Set<string> {
+  referredBlobs(): Set<string> {
     const machines = [
       ...this.workspaces.list().map(({ machine }) => machine),
       ...this.generations.roots().map((root) => this.generations.require(root).manifest.machine),

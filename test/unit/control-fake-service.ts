@@ -24,6 +24,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     log: refuse,
     report: refuse,
     doctor: refuse,
+    gc: refuse,
     shutdown: refuse,
   };
   return { ...none, ...given };
