@@ -52,7 +52,8 @@ describe("a workspace that was restarted and switched off since its generation",
     expect(await powerEvents(near)).toContain("guest-shutdown");
     // Off there is no memory that could go anywhere; its generation and log stay good for the next start.
     const refused = await failure(near.call("migrate", { ...desk, peer: "far", mode: "replay" }));
-    expect(refused).toMatchObject({ code: "CONFLICT", hint: "Start it first." });
+    expect(refused.code).toBe("CONFLICT");
+    expect(refused.hint).toContain("start");
 
     await near.call("start", desk);
     await typeLine(near, "clear; cat first second\n");
