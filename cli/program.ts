@@ -9,6 +9,7 @@ import { createCommand } from "./commands/create.ts";
 import { deleteCommand } from "./commands/delete.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { gcCommand } from "./commands/gc.ts";
 import { importCommand } from "./commands/import.ts";
 import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
@@ -37,6 +38,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   logCommand,
   reportCommand,
   deleteCommand,
+  gcCommand,
   shutdownCommand,
   doctorCommand,
   demoCommand,

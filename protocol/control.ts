@@ -39,6 +39,28 @@ export const logEntrySchema = z.strictObject({
   text: z.string().max(LOG_LINE_CHARACTERS),
 });
 
+/** What a clean-up removed, or, if it was only asked for (`dryRun`), would remove. */
+export const collectedSchema = z.strictObject({
+  dryRun: z.boolean(),
+  removed: z
+    .array(
+      z.strictObject({
+        kind: z.enum(["generation", "layer", "blob", "unfinished", "run-folder"]),
+        name: z.string().max(300),
+        /** On disk, or in memory for what is on a tmpfs. */
+        bytes: countSchema,
+      }),
+    )
+    .max(5000),
+  /** Workspaces whose disk had too many layers, and how many. */
+  merged: z.array(z.strictObject({ workspace: nameSchema, layers: countSchema })).max(1000),
+  /** The generations that stay, and why; `bytes` without their disks, which share layers. */
+  kept: z.array(z.strictObject({ root: sha256Schema, bytes: countSchema, why: z.array(z.string().max(200)).max(100) })).max(5000),
+  /** Some of it waits for work that is under way. */
+  postponed: z.boolean(),
+});
+export type Collected = z.output<typeof collectedSchema>;
+
 const workspaceParams = z.strictObject({ workspace: nameSchema });
 const levelSchema = z.int().min(1).max(22).optional();
 
@@ -137,6 +159,8 @@ export const controlMethods = {
     }),
   },
   doctor: { params: z.strictObject({}), result: doctorSchema },
+  /** Removes generations, layers and leftovers that nobody needs, and merges long chains of layers. */
+  gc: { params: z.strictObject({ dryRun: z.boolean().default(false) }), result: collectedSchema },
   /** Ends the service. "keep": machines run on and are adopted by the next service; "suspend"; "kill": plug pulled. */
   shutdown: {
     params: z.strictObject({ machines: z.enum(["suspend", "keep", "kill"]).default("keep") }),

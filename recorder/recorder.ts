@@ -118,9 +118,14 @@ export class Recorder {
     return this.#clock.nowMs;
   }
 
-  /** The machine was reset or powered down, by the host or by the guest itself. */
-  notePower(action: PowerAction): void {
-    this.#note({ atMs: this.nowMs, kind: "power", action });
+  /**
+   * The machine was reset or powered down, by the host or by the guest itself. What the host does is an action that a
+   * replay waits for the picture with; only a machine that has just been turned on shows nothing that could be waited for.
+   */
+  notePower(action: PowerAction, picture: "now" | "none" = "now"): void {
+    const atMs = this.nowMs;
+    if (picture === "now" && (action === "host-reset" || action === "host-powerdown")) this.#checkpoint("always", atMs);
+    this.#note({ atMs, kind: "power", action });
   }
 
   /** The guest has opened network connections: the picture may from now on depend on others. */
@@ -174,6 +179,7 @@ export class Recorder {
     this.#stopped = true;
     this.#detach();
     this.#watcher.stop();
+    this.#clock.close();
     if (this.#ownsRelay) await this.#relay.stop();
     await this.#writer.flush();
   }

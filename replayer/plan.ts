@@ -1,13 +1,16 @@
 import { setImmediate } from "node:timers/promises";
 import { throwIfAborted } from "../common/abort.ts";
-import type { Checkpoint, InputEvent, KeyInput, PointerInput } from "../protocol/input-log.ts";
+import type { Checkpoint, InputEvent, KeyInput, PointerInput, PowerAction } from "../protocol/input-log.ts";
 
 /** An event that the replay sends to the guest. */
 export type Input = { readonly atMs: number } & (
   | KeyInput
   | PointerInput
-  | { readonly kind: "power"; readonly action: "host-reset" | "host-powerdown" }
+  | { readonly kind: "power"; readonly action: ReplayedPower }
 );
+
+/** "power-on": the reset of a machine that had been switched off, which has to be off by then. */
+export type ReplayedPower = "host-reset" | "host-powerdown" | "power-on";
 
 /**
  * - `gated`: sent when the recorded picture is seen
@@ -70,6 +73,12 @@ const CONTINUED_PIXELS = 8;
 /** Facts kept for the report. */
 const MAX_OCCURRENCES = 100;
 
+const OCCURRENCES = {
+  "guest-reset": "the guest restarted",
+  "guest-shutdown": "the guest shut down",
+  "host-off": "its plug was pulled",
+} as const;
+
 interface Press {
   readonly atMs: number;
   readonly x: number;
@@ -87,6 +96,8 @@ class Planner {
   #lastInputMs = 0;
   #press: Press | undefined;
   #buttons = 0;
+  /** The guest has switched the machine off. */
+  #isOff = false;
   inputs = 0;
   thinkMs = 0;
   endMs = 0;
@@ -104,9 +115,7 @@ class Planner {
         this.#input(event);
         break;
       case "power":
-        if (event.action === "host-reset" || event.action === "host-powerdown")
-          this.#input({ atMs: event.atMs, kind: "power", action: event.action });
-        else this.#occurred(event.atMs, event.action === "guest-reset" ? "the guest restarted" : "the guest shut down");
+        this.#power(event.atMs, event.action);
         break;
       case "network":
         this.#occurred(event.atMs, `the guest had ${event.connections} connections open`);
@@ -116,6 +125,13 @@ class Planner {
         else this.#occurred(event.atMs, event.mark);
         break;
     }
+  }
+
+  #power(atMs: number, action: PowerAction): void {
+    if (action === "host-powerdown") this.#input({ atMs, kind: "power", action });
+    else if (action === "host-reset") this.#input({ atMs, kind: "power", action: this.#isOff ? "power-on" : action });
+    else this.#occurred(atMs, OCCURRENCES[action]);
+    this.#isOff = action === "guest-shutdown";
   }
 
   #occurred(atMs: number, text: string): void {

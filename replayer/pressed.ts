@@ -1,10 +1,10 @@
-import type { Input } from "./plan.ts";
+import type { Input, ReplayedPower } from "./plan.ts";
 
 /** Where replayed input goes; coordinates, buttons, keysyms and keycodes as in the input log. */
 export interface ReplaySink {
   key(down: boolean, keysym: number, keycode: number): void;
   pointer(x: number, y: number, buttons: number): void;
-  power(action: "host-reset" | "host-powerdown"): Promise<void>;
+  power(action: ReplayedPower): Promise<void>;
 }
 
 /** Keeps track of what is held down, to let go of it when a replay stops half-way. */

@@ -7,9 +7,11 @@ import { BlockHashes } from "../syncer/block-hashes.ts";
 import { openFileBlocks, type BlockDevice } from "../syncer/block-device.ts";
 import { MerkleTree } from "../syncer/merkle.ts";
 import { openDisk } from "../vm/disk-blocks.ts";
+import { readBootId } from "./store/boot-id.ts";
 import type { GenerationRecord } from "./store/generations-store.ts";
 import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
 import { hashFile } from "./workspaces/hash-generation.ts";
+import { mendDiskHashes, mendRamHashes } from "./workspaces/sound-hashes.ts";
 
 /** Memory is RAM and device state; a machine that is resumed needs them at once, its disk piece by piece. */
 type Part = "memory" | "disk";
@@ -102,11 +104,15 @@ export class GenerationCheck {
   /** Those who need the same at the same time share one look. */
   #begin(key: string, part: Part, generation: GenerationRecord): Job {
     const watchers = new Set<Progress>();
+    const letGo = this.#deps.store.generations.hold(generation.root);
     const done = this.#check(part, generation, {
       update: (update) => {
         for (const watcher of watchers) watcher.update(update);
       },
-    }).finally(() => this.#jobs.delete(key));
+    }).finally(() => {
+      letGo();
+      this.#jobs.delete(key);
+    });
     done.catch(() => undefined);
     const job = { done, watchers };
     this.#jobs.set(key, job);
@@ -114,12 +120,25 @@ export class GenerationCheck {
   }
 
   async #check(part: Part, generation: GenerationRecord, progress: Progress): Promise<void> {
+    await this.#mendHashes(part, generation);
     const before = await this.#condition(part, generation);
     if ((await this.#checked(generation))[part] === before) return;
     if (part === "memory") await this.#checkMemory(generation, progress);
     else await this.#checkDisk(generation, progress);
     // What was touched while it was read is looked at again the next time.
     if ((await this.#condition(part, generation)) === before) await this.#remember(generation, { [part]: before });
+  }
+
+  /** Block hashes can be made anew from what they are of, and whether that is right is looked at afterwards. */
+  async #mendHashes(part: Part, generation: GenerationRecord): Promise<void> {
+    const { stopping, log } = this.#deps;
+    try {
+      if (part === "memory") await mendRamHashes(this.#deps, generation, { signal: stopping });
+      else await mendDiskHashes(this.#deps, generation, { signal: stopping });
+    } catch (error) {
+      throwIfAborted(stopping);
+      log.warn({ err: error, root: generation.root }, "block hashes cannot be made anew");
+    }
   }
 
   async #checkMemory(generation: GenerationRecord, progress: Progress): Promise<void> {
@@ -216,7 +235,7 @@ export class GenerationCheck {
         return [dev, ino, size, mtimeNs, ctimeNs].join(":");
       }),
     );
-    return [await bootId(), ...words].join(" ");
+    return [await readBootId(), ...words].join(" ");
   }
 
   async #checked(generation: GenerationRecord): Promise<Checked> {
@@ -243,8 +262,4 @@ export class GenerationCheck {
   #path({ root }: GenerationRecord): string {
     return this.#deps.store.paths.generation(root).checked;
   }
-}
-
-async function bootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, rm, rmdir, statfs } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
+import { bytesOnDisk } from "./store/disk-use.ts";
 import { runPaths, type RunPaths, type StatePaths } from "./store/paths.ts";
 import { requirePrivateDir } from "./store/store.ts";
 
@@ -62,6 +63,18 @@ export class RunDirs {
     const paths = this.paths(id);
     await mkdir(paths.dir, { recursive: true, mode: 0o700 });
     return paths;
+  }
+
+  /** Ids of all machines, twins and others that have something here. */
+  async list(): Promise<string[]> {
+    const roots = [this.#runRoot, ...(this.#tmpfsRoot === null ? [] : [this.#tmpfsRoot])];
+    return [...new Set((await Promise.all(roots.map((root) => readdir(root)))).flat())];
+  }
+
+  /** What an id takes, most of it memory. */
+  async bytes(id: string): Promise<number> {
+    const ram = this.#tmpfsRoot === null ? 0 : await bytesOnDisk(join(this.#tmpfsRoot, id));
+    return ram + (await bytesOnDisk(this.paths(id).dir));
   }
 
   /** A private folder for sockets that are needed for a moment only; the caller removes it. */

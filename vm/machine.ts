@@ -121,6 +121,20 @@ export class Machine {
     }
   }
 
+  /** Ends QEMU at once: what it has not written yet is lost. For machines that nobody wants anything of any more. */
+  async kill(): Promise<void> {
+    await signalProcess(this.#identity, "SIGKILL");
+    await withTimeout(this.#gone(), KILL_TIMEOUT_MS, "killing QEMU");
+  }
+
+  /**
+   * Tells the guest that it may be somewhere else, or later, than it thinks: its network card asks it to announce itself
+   * (virtio 1.1, 5.1.6.5.4), which a program in the guest can wait for. QEMU does so by itself after it loaded a state.
+   */
+  async announce(): Promise<void> {
+    await this.qmp.execute("announce-self", { initial: 50, max: 550, rounds: 3, step: 100 });
+  }
+
   /** QEMU's run state: "running", "paused", "postmigrate", "inmigrate", "shutdown", "guest-panicked", … */
   async status(): Promise<string> {
     const answer = await this.qmp.execute("query-status");

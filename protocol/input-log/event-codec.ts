@@ -33,7 +33,13 @@ const KIND = {
 } as const;
 
 /** Numbers on disk: append only. */
-const POWER_ACTIONS: readonly PowerAction[] = ["host-reset", "host-powerdown", "guest-reset", "guest-shutdown"];
+const POWER_ACTIONS: readonly PowerAction[] = [
+  "host-reset",
+  "host-powerdown",
+  "guest-reset",
+  "guest-shutdown",
+  "host-off",
+];
 const MARKS: readonly LogMark[] = ["suspend", "resume", "record-pause", "record-resume"];
 
 const MAX_KEYSYM = 0xffffffff;

@@ -15,7 +15,8 @@ export const INPUT_LOG_LIMITS = {
   logEvents: 4_194_304,
 } as const;
 
-export type PowerAction = "host-reset" | "host-powerdown" | "guest-reset" | "guest-shutdown";
+/** "host-off": the plug was pulled, or QEMU died; what follows in the log, if anything, begins with a "host-reset". */
+export type PowerAction = "host-reset" | "host-powerdown" | "guest-reset" | "guest-shutdown" | "host-off";
 export type LogMark = "suspend" | "resume" | "record-pause" | "record-resume";
 
 /**

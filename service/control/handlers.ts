@@ -97,6 +97,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
+    gc: ({ dryRun }) => workspaces.collectGarbage(dryRun ? "find" : "remove"),
     shutdown: async ({ machines }) => {
       await shutdown(machines);
       return {};

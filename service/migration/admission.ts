@@ -53,8 +53,11 @@ export async function admit(
   return { base, withoutTwin: requireRoom(offer, ctx.hostName, await freeRoom(ctx)) };
 }
 
-/** The workspace is known here, owned by the host that offers it, and in no other migration. */
-function requireFree(ctx: ServiceContext, offer: Offer, from: string): void {
+/**
+ * The workspace is known here, owned by the host that offers it, and in no other migration.
+ * @throws NOT_FOUND, CONFLICT
+ */
+export function requireFree(ctx: ServiceContext, offer: Offer, from: string): void {
   const { workspace } = offer;
   const known = ctx.workspaces.list().find(({ name }) => name === workspace);
   if (known === undefined)

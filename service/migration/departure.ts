@@ -1,4 +1,4 @@
-import { throwIfAborted } from "../../common/abort.ts";
+import { abortable, throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
@@ -141,8 +141,9 @@ export class Departure {
   }
 
   async #sendDevice(state: StateAtRest, basePath: string | null): Promise<void> {
-    const { link } = this.#options;
-    const delta = await encodeDelta(state.devicePath, basePath, DEVICE_LEVEL);
+    const { link, signal } = this.#options;
+    // Seconds of compression, which nobody waits for who changed their mind.
+    const delta = await abortable(encodeDelta(state.devicePath, basePath, DEVICE_LEVEL), signal);
     for (let at = 0; at < delta.length; at += DEVICE_PIECE_BYTES)
       await link.sendBytes("device", delta.subarray(at, at + DEVICE_PIECE_BYTES));
     await link.send("deviceEnd", { whole: basePath === null });

@@ -7,6 +7,7 @@ import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import { requireNotMigrating } from "./admission.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
 import { recoverMigrations } from "./recovery.ts";
@@ -43,6 +44,7 @@ export interface JobOptions {
 export class Migrations {
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
+  readonly #arrivals = new Arrivals();
   /** Connections that other hosts opened. */
   readonly #serving = new Set<Promise<void>>();
 
@@ -99,14 +101,19 @@ export class Migrations {
         hint: "Measure with --mode overlay.",
       });
     const { ramPath, devicePath, layers } = generation;
-    return this.#run(request.workspace, {
-      ...this.#job(request, "measurement", parent, options),
-      hold: true,
-      overlayPath: layers[0] ?? devicePath,
-      devicePath,
-      atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
-      goOn: () => Promise.resolve(),
-    });
+    const letGo = this.#ctx.store.generations.hold(request.root);
+    try {
+      return await this.#run(request.workspace, {
+        ...this.#job(request, "measurement", parent, options),
+        hold: true,
+        overlayPath: layers[0] ?? devicePath,
+        devicePath,
+        atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
+        goOn: () => Promise.resolve(),
+      });
+    } finally {
+      letGo();
+    }
   }
 
   /** What is sent is told by how it differs from this: were it damaged, the damage would be what arrives. */
@@ -162,6 +169,7 @@ export class Migrations {
   async #run(workspace: string, options: SourceJobOptions): Promise<MigrationReport> {
     const { id, peer, kind, mode } = options;
     this.#ctx.log.info({ migration: id, workspace, peer, kind, mode }, "a migration begins");
+    const letGo = this.#ctx.store.generations.hold(options.base.root);
     try {
       const report = await new SourceJob(this.#ctx, this.#settlement, options).run();
       this.#ctx.log.info({ migration: id, bytes: report.bytes.total }, "a migration ended");
@@ -170,6 +178,7 @@ export class Migrations {
       this.#ctx.log.warn({ err: error, migration: id }, "a migration failed");
       throw error;
     } finally {
+      letGo();
       this.#ctx.activity.clear(workspace);
     }
   }
@@ -177,7 +186,7 @@ export class Migrations {
   /** Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides. */
   acceptPeer(stream: Duplex): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, stream)
+    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })

@@ -2,8 +2,9 @@ import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
-import { admit, requireNotMigrating, type Admitted } from "./admission.ts";
+import { admit, requireFree, requireNotMigrating, type Admitted } from "./admission.ts";
 import { Arrival } from "./arrival.ts";
+import type { Arrivals } from "./arrivals.ts";
 import { DestinationJournal } from "./journal.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
@@ -13,7 +14,12 @@ import { WireProgress } from "./wire-progress.ts";
 type Offer = Message<"offer">;
 
 /** Serves one connection that another host opened. @throws what ended it before its time; the other host was told */
-export async function servePeer(ctx: ServiceContext, settlement: Settlement, stream: Duplex): Promise<void> {
+export async function servePeer(
+  ctx: ServiceContext,
+  settlement: Settlement,
+  arrivals: Arrivals,
+  stream: Duplex,
+): Promise<void> {
   const link = await PeerLink.open(stream, { host: ctx.hostName, signal: ctx.stopping });
   try {
     if (!ctx.peers.list().some(({ name }) => name === link.peer))
@@ -24,7 +30,7 @@ export async function servePeer(ctx: ServiceContext, settlement: Settlement, str
     const frame = await link.receive();
     switch (frame.name) {
       case "offer":
-        await serveOffer(ctx, settlement, link, decodeMessage("offer", frame.payload));
+        await serveOffer(ctx, settlement, arrivals, link, decodeMessage("offer", frame.payload));
         break;
       case "query":
         await serveQuery(settlement, link, decodeMessage("query", frame.payload).id);
@@ -60,10 +66,52 @@ function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): string {
   return id;
 }
 
-async function serveOffer(ctx: ServiceContext, settlement: Settlement, link: PeerLink, offer: Offer): Promise<void> {
+async function serveOffer(
+  ctx: ServiceContext,
+  settlement: Settlement,
+  arrivals: Arrivals,
+  link: PeerLink,
+  offer: Offer,
+): Promise<void> {
+  const letGo = ctx.store.generations.hold(offer.base);
+  try {
+    if (offer.kind === "measurement") await arrive(ctx, settlement, link, offer, link.signal);
+    else await serveMigration(ctx, settlement, arrivals, link, offer);
+  } finally {
+    letGo();
+  }
+}
+
+async function serveMigration(
+  ctx: ServiceContext,
+  settlement: Settlement,
+  arrivals: Arrivals,
+  link: PeerLink,
+  offer: Offer,
+): Promise<void> {
+  await arrivals.endEarlier(offer.workspace, link.peer, link.signal);
+  await settlement.askAgain(offer.workspace, link.peer);
+  requireFree(ctx, offer, link.peer);
+  await arrivals.run(offer.workspace, link.peer, async (stop) => {
+    const undo = link.endOn(stop);
+    try {
+      await arrive(ctx, settlement, link, offer, AbortSignal.any([link.signal, stop]));
+    } finally {
+      undo();
+    }
+  });
+}
+
+async function arrive(
+  ctx: ServiceContext,
+  settlement: Settlement,
+  link: PeerLink,
+  offer: Offer,
+  stop: AbortSignal,
+): Promise<void> {
   const shown = new WireProgress(link);
   try {
-    const signal = AbortSignal.any([link.signal, ctx.stopping]);
+    const signal = AbortSignal.any([stop, ctx.stopping]);
     const admitted = await admit(ctx, offer, link.peer, { signal, progress: shown });
     await receive(ctx, settlement, { link, offer, admitted, shown, signal });
   } finally {

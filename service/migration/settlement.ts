@@ -152,14 +152,29 @@ export class Settlement {
 
   /** Destination: asks the source what became of a migration that was prepared until it says. Does not wait. */
   keepAsking(id: string): void {
-    this.#loop(id, "destination", "prepared", async (_row, link) => {
-      await link.send("query", { id });
-      const { verdict } = await link.expect("verdict");
-      if (verdict === "released") await this.take(id, link);
-      // The source's durable record is what decides: one that never was recorded was never released.
-      else if (verdict === "kept") await this.drop(id, "remove-generation");
-      else if (verdict === "unknown") await this.drop(id, "keep-generation");
-    });
+    this.#loop(id, "destination", "prepared", (row, link) => this.#ask(row, link));
+  }
+
+  /**
+   * Destination: a workspace that was prepared here is offered anew. Asks now what became of the last attempt, instead of
+   * when the next question is due. Never throws: what stays open is refused as such.
+   */
+  async askAgain(workspace: string, peer: string): Promise<void> {
+    for (const row of this.#ctx.store.migrations.unfinished()) {
+      if (row.workspace !== workspace || row.peer !== peer || row.role !== "destination" || row.state !== "prepared") continue;
+      await this.#withLink(peer, (link) => this.#ask(row, link)).catch((error: unknown) => {
+        this.#ctx.log.warn({ err: error, migration: row.id }, "settling a migration");
+      });
+    }
+  }
+
+  async #ask({ id }: MigrationRow, link: PeerLink): Promise<void> {
+    await link.send("query", { id });
+    const { verdict } = await link.expect("verdict");
+    if (verdict === "released") await this.take(id, link);
+    // The source's durable record is what decides: one that never was recorded was never released.
+    else if (verdict === "kept") await this.drop(id, "remove-generation");
+    else if (verdict === "unknown") await this.drop(id, "keep-generation");
   }
 
   #loop(

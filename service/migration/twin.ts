@@ -95,6 +95,10 @@ export class Twin {
           network: "blocked",
           incoming: true,
           diskFlush: "none",
+          // What is replayed happened after the generation, not now.
+          clock: "state",
+          // The user may have switched it off and on again.
+          afterShutdown: "stay",
         },
         signal,
       );
@@ -103,7 +107,7 @@ export class Twin {
         await machine.loadDeviceState(base.devicePath, signal);
         return twin;
       } catch (error) {
-        await machine.quit();
+        await machine.kill();
         throw error;
       }
     } catch (error) {
@@ -175,7 +179,7 @@ export class Twin {
 
   /** Ends QEMU and removes what is outside of `dir`. To be called after `close` of what `open` gave. */
   async destroy(): Promise<void> {
-    await this.#machine.quit();
+    await this.#machine.kill();
     await this.#ctx.runDirs.remove(twinId(this.#options.migrationId));
   }
 }
@@ -194,6 +198,6 @@ function bootFiles(
 export async function removeLeftTwin(ctx: ServiceContext, migrationId: string): Promise<void> {
   const id = twinId(migrationId);
   const machine = await adoptMachine(ctx.runDirs.paths(id).dir);
-  await machine?.quit();
+  await machine?.kill();
   await ctx.runDirs.remove(id);
 }

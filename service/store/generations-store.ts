@@ -46,6 +46,8 @@ export class GenerationsStore {
   readonly #paths: StatePaths;
   readonly #layers: LayersTable;
   readonly #workspaces: WorkspacesTable;
+  /** How often each generation is held; see `hold`. */
+  readonly #held = new Map<string, number>();
   /** Adding files and removing unknown ones exclude each other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -85,6 +87,39 @@ export class GenerationsStore {
         data: { root },
       });
     return found;
+  }
+
+  /**
+   * Keeps a generation and all layers for work that refers to files by their names and has no record in the database that
+   * says so.
+   * @returns lets go of it
+   */
+  hold(root: string): () => void {
+    this.#held.set(root, (this.#held.get(root) ?? 0) + 1);
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      const left = (this.#held.get(root) ?? 0) - 1;
+      if (left > 0) this.#held.set(root, left);
+      else this.#held.delete(root);
+    };
+  }
+
+  get held(): ReadonlySet<string> {
+    return new Set(this.#held.keys());
+  }
+
+  /** Notes that it was written to a folder, from which another host may have been made. */
+  noteExported(root: string): void {
+    this.#db.run("UPDATE generations SET exported_at = ? WHERE root = ?", now(), root);
+  }
+
+  /** Roots of what was exported, newest first. */
+  exported(): string[] {
+    return this.#db
+      .all("SELECT root FROM generations WHERE exported_at IS NOT NULL ORDER BY exported_at DESC")
+      .map((row) => text(row, "root"));
   }
 
   roots(): string[] {
@@ -204,11 +239,12 @@ export class GenerationsStore {
     });
   }
 
-  /** Forgets a generation and removes its folder. Layers stay until `collectGarbage`. @throws CONFLICT if one is based on it */
+  /** Forgets a generation and removes its folder. Layers stay until `collectGarbage`. @throws CONFLICT if a workspace is based on it, or it is held */
   async delete(root: string): Promise<void> {
     const user = this.#db.get("SELECT name FROM workspaces WHERE base = ?", root);
     if (user !== null)
       throw new HomewardError("CONFLICT", `workspace ${text(user, "name")} is based on generation ${root.slice(0, 12)}`);
+    if (this.#held.has(root)) throw new HomewardError("CONFLICT", `generation ${root.slice(0, 12)} is in use`);
     this.#db.run("DELETE FROM generations WHERE root = ?", root);
     await rm(this.#paths.generation(root).dir, { recursive: true, force: true });
   }

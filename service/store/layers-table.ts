@@ -22,6 +22,15 @@ export class LayersTable {
     return this.#db.all("SELECT id FROM layers").map((row) => text(row, "id"));
   }
 
+  /** Those that nothing would refer to any more if these generations were gone. */
+  unusedWithout(roots: ReadonlySet<string>): string[] {
+    const used = new Set<string>();
+    for (const row of this.#db.all("SELECT root, layer FROM generation_layers"))
+      if (!roots.has(text(row, "root"))) used.add(text(row, "layer"));
+    for (const row of this.#db.all("SELECT layer FROM workspace_layers")) used.add(text(row, "layer"));
+    return this.ids().filter((id) => !used.has(id));
+  }
+
   /** Removes the rows that no generation and no workspace refers to, and returns their ids. */
   dropUnused(): string[] {
     return this.#db

@@ -1,13 +1,18 @@
 import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import { readBootId } from "./boot-id.ts";
 
-const lockSchema = z.strictObject({ pid: z.int().positive(), startTime: z.string().regex(/^[0-9]{1,20}$/) });
+const lockSchema = z.strictObject({
+  pid: z.int().positive(),
+  startTime: z.string().regex(/^[0-9]{1,20}$/),
+  bootId: z.string().max(100),
+});
 type Lock = z.output<typeof lockSchema>;
 
 /**
  * When a process started, in clock ticks since boot (field 22 of /proc/PID/stat, proc(5)); null when there is none. With
- * the process id it names a process for good: ids are used again, pairs are not.
+ * the process id and the computer's own start it names a process for good: ids are used again, all three are not.
  */
 export async function processStartTime(pid: number): Promise<string | null> {
   let stat: string;
@@ -33,7 +38,8 @@ async function readLock(path: string): Promise<Lock | null> {
 /** Process id of the living service that has a state folder; null if none has. */
 export async function lockHolder(path: string): Promise<number | null> {
   const holder = await readLock(path);
-  return holder !== null && (await processStartTime(holder.pid)) === holder.startTime ? holder.pid : null;
+  if (holder?.bootId !== (await readBootId())) return null;
+  return (await processStartTime(holder.pid)) === holder.startTime ? holder.pid : null;
 }
 
 /**
@@ -44,8 +50,9 @@ export async function lockHolder(path: string): Promise<number | null> {
 export async function takeLock(path: string): Promise<() => Promise<void>> {
   const startTime = await processStartTime(process.pid);
   if (startTime === null) throw new HomewardError("ENVIRONMENT", "/proc is not mounted");
+  const bootId = await readBootId();
   const mine = `${path}.${process.pid}`;
-  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime } satisfies Lock), { mode: 0o600 });
+  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime, bootId } satisfies Lock), { mode: 0o600 });
   try {
     for (let attempt = 0; attempt < 5; attempt++) {
       try {

@@ -162,6 +162,17 @@ export class MigrationsTable {
       .map(toRow);
   }
 
+  /**
+   * For each other host that this workspace was moved to or from, or tried to: the newest migration that was carried
+   * through, and the newest that was not. Both hosts had the `base` of either, and have the `root` of the former.
+   */
+  newestWithEach(workspace: string): MigrationRow[] {
+    // A column beside max() is taken from the row that has it (sqlite.org/lang_select.html, bare columns).
+    return this.#db
+      .all("SELECT *, max(rowid) FROM migrations WHERE workspace = ? GROUP BY peer, state = 'done'", workspace)
+      .map(toRow);
+  }
+
   /** Those that a stop or a crash may have cut off, oldest first. */
   unfinished(): MigrationRow[] {
     const marks = FINAL_MIGRATION_STATES.map(() => "?").join(", ");

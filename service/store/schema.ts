@@ -81,6 +81,12 @@ const STEPS: readonly string[] = [
     last_seen_at TEXT
   ) STRICT;
   `,
+  `
+  -- Which start of the computer the service last ran in.
+  ALTER TABLE host ADD COLUMN boot_id TEXT;
+  -- When it was last written to a folder for another host.
+  ALTER TABLE generations ADD COLUMN exported_at TEXT;
+  `,
 ];
 
 /**

@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import { HomewardError } from "../../common/errors.ts";
 import { keepOnlyBlobs } from "./blobs.ts";
+import { readBootId } from "./boot-id.ts";
 import { Database, now, text, textOrNull } from "./database.ts";
 import { GenerationsStore } from "./generations-store.ts";
 import { LayersTable } from "./layers-table.ts";
@@ -23,11 +24,14 @@ export class Store {
   readonly generations: GenerationsStore;
   readonly workspaces: WorkspacesTable;
   readonly migrations: MigrationsTable;
+  /** The computer was started anew since the last service: no process and nothing in a tmpfs is left from then. */
+  readonly afterReboot: boolean;
   readonly #db: Database;
   readonly #unlock: () => Promise<void>;
 
-  private constructor(paths: StatePaths, db: Database, unlock: () => Promise<void>) {
+  private constructor(paths: StatePaths, db: Database, unlock: () => Promise<void>, afterReboot: boolean) {
     this.paths = paths;
+    this.afterReboot = afterReboot;
     this.#db = db;
     this.#unlock = unlock;
     this.layers = new LayersTable(db);
@@ -49,10 +53,10 @@ export class Store {
       for (const folder of paths.folders) await mkdir(folder, { recursive: true, mode: 0o700 });
       const db = new Database(paths.database);
       for (const suffix of ["", "-wal", "-shm"]) await chmod(`${paths.database}${suffix}`, 0o600);
-      const store = new Store(paths, db, unlock);
-      store.#claim(hostName);
+      claim(db, hostName);
+      const store = new Store(paths, db, unlock, noteBoot(db, await readBootId()));
       await store.generations.collectGarbage();
-      await keepOnlyBlobs(paths, store.#referredBlobs());
+      await keepOnlyBlobs(paths, store.referredBlobs());
       return store;
     } catch (error) {
       await unlock();
@@ -60,21 +64,8 @@ export class Store {
     }
   }
 
-  #claim(hostName: string): void {
-    const row = this.#db.get("SELECT name FROM host");
-    if (row === null) {
-      this.#db.run("INSERT INTO host (only, name, created_at) VALUES (1, ?, ?)", hostName, now());
-      return;
-    }
-    const known = text(row, "name");
-    if (known !== hostName)
-      throw new HomewardError("CONFLICT", `this state folder belongs to the host ${known}, not ${hostName}`, {
-        hint: `Start it with --name ${known}, or give another --state folder.`,
-      });
-  }
-
   /** Kernels and initrds of every machine that is known here. */
-  #referredBlobs(): Set<string> {
+  referredBlobs(): Set<string> {
     const machines = [
       ...this.workspaces.list().map(({ machine }) => machine),
       ...this.generations.roots().map((root) => this.generations.require(root).manifest.machine),
@@ -113,6 +104,28 @@ export class Store {
     this.#db.close();
     await this.#unlock();
   }
+}
+
+/** @throws CONFLICT if the folder belongs to a host of another name */
+function claim(db: Database, hostName: string): void {
+  const row = db.get("SELECT name FROM host");
+  if (row === null) {
+    db.run("INSERT INTO host (only, name, created_at) VALUES (1, ?, ?)", hostName, now());
+    return;
+  }
+  const known = text(row, "name");
+  if (known !== hostName)
+    throw new HomewardError("CONFLICT", `this state folder belongs to the host ${known}, not ${hostName}`, {
+      hint: `Start it with --name ${known}, or give another --state folder.`,
+    });
+}
+
+/** Notes which start of the computer this is; true if it is another one than the last time. */
+function noteBoot(db: Database, bootId: string): boolean {
+  const row = db.get("SELECT boot_id FROM host");
+  const before = row === null ? null : textOrNull(row, "boot_id");
+  db.run("UPDATE host SET boot_id = ?", bootId);
+  return before !== null && before !== bootId;
 }
 
 /**

@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { adoptMachine, type Machine } from "../../vm/machine-process.ts";
+import { exists } from "../store/durable.ts";
 import type { WorkspaceChange, WorkspaceRow } from "../store/workspaces-table.ts";
 import { removeRunFiles } from "./boot.ts";
 import type { WorkspaceDeps } from "./dependencies.ts";
@@ -11,6 +13,10 @@ export interface Adopted {
 }
 
 const LOST_NOTE = "its QEMU was gone when the service started; the disk is as it was then";
+const REBOOT_NOTE =
+  "this computer was restarted while it ran: what was only in its memory is lost, and it boots from its disk as after a power cut";
+const CUT_OFF_NOTE = "a migration was cut off and its QEMU is gone; its state is saved, whole, as it was then";
+const MISSING_NOTE = "its saved state is gone from the state folder; it boots from its disk as after a power cut";
 const SILENT_NOTE = "its QEMU runs but does not answer";
 
 /**
@@ -37,7 +43,19 @@ export async function adoptAfterRestart(deps: WorkspaceDeps, row: WorkspaceRow):
     await machine.quit();
   }
   await removeRunFiles(deps, row);
-  if (row.state !== "running") return { machine: null, change: row.ramPath === null ? null : { ramPath: null } };
-  deps.log.warn({ workspace: row.name }, "the machine is gone");
-  return { machine: null, change: { state: "off", resumeFrom: "boot", ramPath: null, note: LOST_NOTE } };
+  const off = (note: string): Adopted => {
+    deps.log.warn({ workspace: row.name, afterReboot: deps.store.afterReboot }, note);
+    return { machine: null, change: { state: "off", resumeFrom: "boot", ramPath: null, note } };
+  };
+  if (row.state === "running") return off(deps.store.afterReboot ? REBOOT_NOTE : LOST_NOTE);
+  if (row.state === "suspended" && row.resumeFrom === "saved" && !(await isSaved(deps, row))) return off(MISSING_NOTE);
+  if (row.ramPath === null) return { machine: null, change: null };
+  return { machine: null, change: { ramPath: null, ...(row.state === "paused-for-migration" ? { note: CUT_OFF_NOTE } : {}) } };
+}
+
+/** The saved state that the record promises is there. */
+async function isSaved(deps: WorkspaceDeps, { name, machine }: WorkspaceRow): Promise<boolean> {
+  const { saved, overlay } = deps.store.paths.workspace(name);
+  const ram = await stat(saved.ram).catch(() => null);
+  return ram?.size === machine.memoryBytes && (await exists(saved.device)) && (await exists(overlay));
 }

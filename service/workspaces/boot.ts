@@ -57,6 +57,8 @@ async function startQemu(
       network: "open",
       incoming,
       diskFlush: "safe",
+      clock: "host",
+      afterShutdown: "end",
     },
     signal,
   );

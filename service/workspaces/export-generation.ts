@@ -32,8 +32,9 @@ export async function exportGeneration(
     hint: "Start the workspace and seal it again: that makes a generation of what it is now.",
   });
   const partial = `${dir}.partial`;
-  await freshDir(partial);
+  const letGo = deps.store.generations.hold(generation.root);
   try {
+    await freshDir(partial);
     const to = generationPaths(partial);
     const { kernelPath, initrdPath } = bootFiles(deps.store, generation.manifest.machine);
     const copies: readonly (readonly [string | null, string])[] = [
@@ -55,8 +56,11 @@ export async function exportGeneration(
     await writeFileDurably(to.manifest, `${JSON.stringify(generation.manifest, null, 2)}\n`);
     await rename(partial, dir);
     await syncDir(dirname(dir));
+    deps.store.generations.noteExported(generation.root);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
+  } finally {
+    letGo();
   }
 }

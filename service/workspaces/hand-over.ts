@@ -66,7 +66,7 @@ export async function release(
   if (control.row.owner === owner && control.row.base === root) return deps.store.generations.require(root);
   pausedState(deps, control);
   await control.end();
-  return installSaved(deps.store, control, parts, { owner, state: "away" });
+  return installSaved(deps.store, control, parts, { owner, state: "away", note: null });
 }
 
 export async function take(deps: WorkspaceDeps, control: MachineControl, root: string): Promise<void> {

@@ -94,7 +94,7 @@ export class MachineControl {
     if (this.#row.state !== "running") return;
     await running.openConsole("record-resume");
     // A service that was stopped between the record and the first instruction, or while it was suspending.
-    if (await isPaused(machine)) await machine.cont();
+    if (await isPaused(machine)) await running.cont();
     await removeSavedState(this.paths);
   }
 
@@ -117,7 +117,7 @@ export class MachineControl {
       const running = this.#attach(machine, ramPath);
       await running.openConsole("resume");
       // For a replay from the generation, turning on is a reset.
-      running.notePower("host-reset");
+      running.notePower("host-reset", "none");
     } catch (error) {
       await this.end();
       this.update({ state: "off", ramPath: null });
@@ -162,7 +162,7 @@ export class MachineControl {
     // From the first instruction on the disk no longer fits the saved state: the record comes first.
     this.update({ state: "running", resumeFrom: "boot", ramPath: running.ramPath, note: null });
     try {
-      await running.machine.cont();
+      await running.cont();
     } catch (error) {
       // If it cannot be told whether it ran, the saved state must not be used again: the record stays as it is.
       if (await isPaused(running.machine)) {
@@ -199,7 +199,7 @@ export class MachineControl {
   /** A paused machine whose record says "running" runs on. */
   async #runOn(running: RunningMachine): Promise<void> {
     await running.openConsole("resume");
-    await running.machine.cont();
+    await running.cont();
     await removeSavedState(this.paths);
   }
 
@@ -212,6 +212,7 @@ export class MachineControl {
 
   /** The machine is off, and a saved state thrown away; what its firmware keeps in variables is not. */
   async off(note: string | null): Promise<void> {
+    if (this.#running !== null && this.#running.ended !== "guest-shutdown") this.#running.notePower("host-off");
     await this.#keepVariables();
     await this.end();
     this.update({ state: "off", resumeFrom: "boot", ramPath: null, note });

@@ -117,8 +117,22 @@ export class RunningMachine {
     this.#networkTimer = setTimeout(() => void this.#pollNetwork(recorder, connections), NETWORK_POLL_MS).unref();
   }
 
-  notePower(action: PowerAction): void {
-    this.#recorder?.notePower(action);
+  /** @param picture "none" for a machine that has only just been turned on */
+  notePower(action: PowerAction, picture: "now" | "none" = "now"): void {
+    this.#recorder?.notePower(action, picture);
+  }
+
+  /** Lets a paused machine run, and its guest know that time has passed. @throws GUEST */
+  async cont(): Promise<void> {
+    await this.machine.cont();
+    await this.announce();
+  }
+
+  /** Asks the guest to look at its real-time clock, see docs/guest-clock.md. It runs on as well without. */
+  async announce(): Promise<void> {
+    await this.machine.announce().catch((error: unknown) => {
+      this.#options.log.info({ err: error }, "the guest was not told that time has passed");
+    });
   }
 
   /** Lifts what a viewer holds down: nobody could release it in a machine that goes on elsewhere. */

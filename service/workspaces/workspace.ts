@@ -62,6 +62,11 @@ export class Workspace {
     return this.#turns.doing;
   }
 
+  /** Something is done with it, be it only housekeeping. */
+  get isTaken(): boolean {
+    return this.#turns.taken;
+  }
+
   get machine(): MachineDefinition {
     return this.row.machine;
   }

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
+import type { Collected } from "../../protocol/control.ts";
 import type { ImportPlan } from "../../protocol/import.ts";
 import { convertImage, imageVirtualBytes } from "../../vm/disk-image.ts";
 import type { ImportRequest } from "../import/plan.ts";
@@ -13,7 +15,8 @@ import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { importGeneration, readGenerationFolder } from "./generation-folder.ts";
 import { importWorkspace, prepareImport } from "./import-image.ts";
 import { machineForGuest, readGuestFolder } from "./guest-folder.ts";
-import { dropOldGenerations, shortenChain } from "./tidy.ts";
+import { GarbageCollector, type CollectOptions } from "./garbage.ts";
+import { watchForSleep } from "./host-sleep.ts";
 import { Workspace } from "./workspace.ts";
 
 export interface CreateRequest {
@@ -28,7 +31,7 @@ export interface CreateRequest {
 }
 
 /** Folders in incoming/ that belong to an operation of this process; found at its start, they are a dead one's. */
-const TEMPORARY = /^(?:seal|import|merge|create)-/;
+const TEMPORARY = /^(?:seal|import|merge|create|hashes)-/;
 
 /** The workspaces of this host. */
 export class Workspaces {
@@ -53,6 +56,10 @@ export class Workspaces {
       await workspace.adopt().catch((error: unknown) => {
         deps.log.error({ err: error, workspace: workspace.name }, "adoption");
       });
+    watchForSleep(deps.stopping, (sleptMs) => {
+      deps.log.info({ sleptMs }, "this computer slept, or its clock was set");
+      for (const { running } of workspaces.list()) void running?.announce();
+    });
     return workspaces;
   }
 
@@ -189,20 +196,32 @@ export class Workspaces {
     generationCheck.checkSoon([...bases].filter((root) => root !== null).map((root) => store.generations.require(root)));
   }
 
-  /** Removes generations that are no longer wanted and shortens long chains of layers, in the background. */
+  /** Removes what nobody needs any more, in the background. */
   tidy(): void {
-    const { store, log, stopping } = this.#deps;
-    this.#tidying = this.#tidying
-      .then(async () => {
-        if (stopping.aborted) return;
-        await dropOldGenerations(store, this.list());
-        for (const workspace of this.list())
-          if (workspace.base !== null)
-            await shortenChain(this.#deps, store.generations.require(workspace.base), workspace);
-      })
-      .catch((error: unknown) => {
+    const { log, stopping } = this.#deps;
+    void this.collectGarbage("remove").then(
+      ({ removed, merged }) => {
+        if (removed.length + merged.length > 0) log.info({ removed, merged }, "tidied up");
+      },
+      (error: unknown) => {
         if (!stopping.aborted) log.warn({ err: error }, "tidying up");
-      });
+      },
+    );
+  }
+
+  /** Removes what nobody needs any more, or ("find") only says what. One at a time. @throws CANCELLED when the service ends */
+  collectGarbage(mode: CollectOptions["mode"]): Promise<Collected> {
+    const { stopping } = this.#deps;
+    const collecting = this.#tidying.then(() => {
+      throwIfAborted(stopping);
+      const isCreating = (): boolean => this.#coming.size > 0;
+      return new GarbageCollector(this.#deps, { workspaces: this.list(), isCreating, mode }).run();
+    });
+    this.#tidying = collecting.then(
+      () => undefined,
+      () => undefined,
+    );
+    return collecting;
   }
 
   /** What happens to the machines when the service ends. */

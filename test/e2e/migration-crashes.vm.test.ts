@@ -172,6 +172,26 @@ describe("a user who changes their mind", () => {
       await expectUnharmed();
     });
 
+  it("can change it again at once", async () => {
+    const stop = new AbortController();
+    hosts.relay.trap = {
+      from: "caller",
+      frame: "manifest",
+      then: () => {
+        setTimeout(() => {
+          stop.abort();
+        }, 300);
+        return Promise.resolve("pass");
+      },
+    };
+    expect(await failure(migrate("replay", stop.signal))).toMatchObject({ code: "CANCELLED" });
+    hosts.relay.trap = null;
+    // The destination may still be ending its twin; it is not asked to hurry by anyone waiting here.
+    expect((await migrate("replay")).verified).toBe(true);
+    await expectOwner(hosts.far);
+    await bringBack();
+  });
+
   it("after the release is too late", async () => {
     const stop = new AbortController();
     hosts.relay.trap = {

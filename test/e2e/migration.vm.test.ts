@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -154,7 +154,17 @@ describe("a workspace", () => {
     await type(console, "seq 1 3000 | sort > again; seq 1 50000 > /tmp/here\n");
     await stillPicture(console);
     console.close();
+    const base = (await near.workspace()).base ?? "";
+    const hashes = (host: TestHost, device: string): string => join(host.state, "generations", base, `${device}.hashes`);
+    const contents = (): Promise<Buffer[]> =>
+      Promise.all([near, far].flatMap((host) => ["ram", "disk"].map((name) => readFile(hashes(host, name)))));
+    const before = await contents();
+    await rm(hashes(far, "ram"));
+    await writeFile(hashes(near, "disk"), "damaged", { mode: 0o400, flag: "w" });
+    await overwrite(hashes(near, "ram"), 32, Buffer.alloc(64, 0xee));
     const report = await near.call("migrate", { workspace: WORKSPACE, peer: "far", mode: "overlay", level: 9 });
+    // They were made anew before anything stood still.
+    expect((await contents()).every((content, i) => content.equals(before[i] ?? Buffer.alloc(0)))).toBe(true);
     expectSound(report);
     expect(report).toMatchObject({ mode: "overlay", replay: null, level: 9, owner: "far" });
     expect(report.bytes.log).toBeLessThan(100);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, open, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readFile, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -137,7 +137,7 @@ test("whoever asks at the same time shares one look; one that is vouched for is 
 });
 
 test("one bit that changed anywhere is found, and said where", async () => {
-  const { ramPath, devicePath, ramTreePath, diskTreePath, ramHashesPath, layers } = generation;
+  const { ramPath, devicePath, ramTreePath, diskTreePath, layers } = generation;
   const layer = layers[0] ?? "";
   const inLayer = (await readFile(layer)).indexOf(mark) + 2000;
   expect(inLayer).toBeGreaterThan(2000);
@@ -148,7 +148,6 @@ test("one bit that changed anywhere is found, and said where", async () => {
     [devicePath, 4999, /the device state of/],
     [ramTreePath, 60, /hash tree of the RAM/],
     [diskTreePath, 20, /hash tree of the disk/],
-    [ramHashesPath, 0, /block hashes/],
     [layer, inLayer, /the disk of/],
     // The image's own tables: it cannot be opened, or shows something else.
     [layer, 40, /the disk of/],
@@ -168,7 +167,7 @@ test("one bit that changed anywhere is found, and said where", async () => {
 });
 
 test("a file that is missing or too short is found", async () => {
-  for (const path of [generation.ramPath, generation.devicePath, generation.diskHashesPath, generation.layers[0] ?? ""]) {
+  for (const path of [generation.ramPath, generation.devicePath, generation.layers[0] ?? ""]) {
     await rename(path, `${path}.away`);
     await expect(check.requireIntact(generation, { hint: "" })).rejects.toMatchObject({
       code: "DAMAGED",
@@ -182,6 +181,22 @@ test("a file that is missing or too short is found", async () => {
   await expect(check.requireMemoryIntact(generation, { hint: "" })).rejects.toMatchObject({ code: "DAMAGED" });
   await writeFile(generation.ramPath, whole);
   await check.requireIntact(generation, { hint: "" });
+});
+
+test("block hashes that are missing or not those of the content are made anew", async () => {
+  const paths = [generation.ramHashesPath, generation.diskHashesPath];
+  const before = await Promise.all(paths.map((path) => readFile(path)));
+  const damages: ((path: string) => Promise<void>)[] = [(path) => rm(path), (path) => flip(path, 0), (path) => truncate(path, 100)];
+  for (const damage of damages) {
+    await Promise.all(paths.map(damage));
+    await check.requireIntact(generation, { hint: "" });
+    const after = await Promise.all(paths.map((path) => readFile(path)));
+    expect(after.every((content, i) => content.equals(before[i] ?? Buffer.alloc(0)))).toBe(true);
+  }
+  // The first hash of the RAM, which is looked at each time.
+  await flip(generation.ramHashesPath, 32);
+  await check.requireMemoryIntact(generation, { hint: "" });
+  expect((await readFile(generation.ramHashesPath)).equals(before[0] ?? Buffer.alloc(0))).toBe(true);
 });
 
 test("can be given up", async () => {

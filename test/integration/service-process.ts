@@ -63,6 +63,11 @@ export class TestService {
     }
   }
 
+  /** Stops the process as a computer's sleep does, or lets it go on. */
+  stand(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(signal);
+  }
+
   async signal(signal: "SIGKILL" | "SIGTERM"): Promise<number | NodeJS.Signals> {
     const child = this.#child;
     this.#child = null;
@@ -120,11 +125,14 @@ export class TinyConsole {
   }
 
   async type(text: string): Promise<void> {
+    const held = keyForName("shift");
     for (const character of text) {
-      const { keysym, keycode } = character === "\n" ? keyForName("enter") : keyForChar(character);
-      this.rfb.key(true, keysym, keycode);
+      const key = character === "\n" ? { ...keyForName("enter"), shift: false } : keyForChar(character);
+      if (key.shift) this.rfb.key(true, held.keysym, held.keycode);
+      this.rfb.key(true, key.keysym, key.keycode);
       await delay(20);
-      this.rfb.key(false, keysym, keycode);
+      this.rfb.key(false, key.keysym, key.keycode);
+      if (key.shift) this.rfb.key(false, held.keysym, held.keycode);
       await delay(40);
     }
   }

@@ -6,12 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { delay, withTimeout } from "../../common/abort.ts";
 import { run } from "../../common/spawn.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
-import { adoptMachine, qemuVersion, startMachine, syncFiles } from "../../vm/machine-process.ts";
+import { adoptMachine, qemuVersion, startMachine, syncFiles, type Machine } from "../../vm/machine-process.ts";
 import { TinyWorkspace, type, waitForCursor, waitForShell, type SavedState } from "./vm-tiny-guest.ts";
 
 let tiny: TinyWorkspace;
 /** The tiny guest at its prompt. */
 let atPrompt: SavedState;
+/** Milliseconds since 1970. */
+let atPromptMs: number;
 
 beforeAll(async () => {
   tiny = await TinyWorkspace.create();
@@ -19,6 +21,7 @@ beforeAll(async () => {
   const machine = await tiny.start(files);
   await waitForShell(machine, files);
   atPrompt = await tiny.suspend(machine, files, "prompt");
+  atPromptMs = Date.now();
   await machine.quit();
 });
 
@@ -263,6 +266,38 @@ describe("power", () => {
     await machine.stopGracefully(700);
     expect(performance.now() - start).toBeLessThan(10_000);
     await whenGone(machine.exited);
+  });
+});
+
+/** What the machine's real-time clock shows, in milliseconds since 1970. */
+async function realTime(machine: Machine): Promise<number> {
+  const answer = await machine.qmp.execute("qom-get", { path: "/machine", property: "rtc-time" });
+  const { tm_year, tm_mon, tm_mday, tm_hour, tm_min, tm_sec } = answer as Record<string, number>;
+  return Date.UTC((tm_year ?? 0) + 1900, tm_mon ?? 0, tm_mday, tm_hour, tm_min, tm_sec);
+}
+
+describe("a twin", () => {
+  test("lives in the time of its state, where another machine has the host's, and stays when it was switched off", async () => {
+    await delay(Math.max(0, atPromptMs + 6000 - Date.now()));
+    const [moved] = await tiny.resume("moved", atPrompt);
+    await moved.cont();
+    expect(Math.abs((await realTime(moved)) - Date.now())).toBeLessThan(2000);
+    await moved.quit();
+
+    const [twin, files] = await tiny.resume("twin", atPrompt, { clock: "state", afterShutdown: "stay", network: "blocked" });
+    const startedMs = performance.now();
+    await twin.cont();
+    const ranMs = (await realTime(twin)) - atPromptMs;
+    // Not before its state, and no later than it has been running since.
+    expect(ranMs).toBeGreaterThan(-2000);
+    expect(ranMs).toBeLessThan(performance.now() - startedMs + 2000);
+    await type(twin, "poweroff -f\n");
+    await expect.poll(() => twin.status(), { timeout: 20_000 }).toBe("shutdown");
+    await twin.reset();
+    await twin.cont();
+    await waitForShell(twin, files);
+    await twin.kill();
+    await whenGone(twin.exited);
   });
 });
 

@@ -70,6 +70,8 @@ export class TinyWorkspace {
       network: "open",
       incoming: false,
       diskFlush: "safe",
+      clock: "host",
+      afterShutdown: "end",
       ...changes,
     };
   }

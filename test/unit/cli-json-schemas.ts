@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { controlMethods, doctorSchema, progressSchema, statusSchema, wireErrorSchema, workspaceStatusSchema } from "../../protocol/control.ts";
+import {
+  collectedSchema,
+  controlMethods,
+  doctorSchema,
+  progressSchema,
+  statusSchema,
+  wireErrorSchema,
+  workspaceStatusSchema,
+} from "../../protocol/control.ts";
 
 /** What `--json` prints, as docs/cli.md promises it. */
 export const progressLineSchema = progressSchema.extend({
@@ -22,6 +30,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   migrate: controlMethods.migrate.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
+  gc: collectedSchema,
   delete: controlMethods.delete.result,
   shutdown: controlMethods.shutdown.result,
   doctor: doctorSchema,

@@ -37,6 +37,14 @@ const HANDLERS: Partial<ControlHandlers> = {
       entries: [{ atMs: 12, text: 'typed "ls"' }],
     }),
   report: () => Promise.resolve({ migrations: [MIGRATION_SUMMARY], report: MIGRATION_REPORT }),
+  gc: ({ dryRun }) =>
+    Promise.resolve({
+      dryRun,
+      removed: [{ kind: "generation", name: ROOT, bytes: 512_000_000 }],
+      merged: [{ workspace: "work", layers: 9 }],
+      kept: [{ root: ROOT, bytes: 130_000_000, why: ["work is based on it"] }],
+      postponed: false,
+    }),
   delete: () => Promise.resolve({}),
   shutdown: () => Promise.resolve({}),
 };
@@ -53,6 +61,7 @@ const COMMAND_LINES = [
   "migrate work home",
   "log work",
   "report",
+  "gc --dry-run",
   "delete work --yes",
   "delete work",
   "shutdown",

@@ -1,3 +1,5 @@
+import type { Collected } from "../../protocol/control.ts";
+import { collectedText } from "../../cli/text/collected.ts";
 import { describe, expect, it } from "vitest";
 import { defaultHostName, defaultStateDir } from "../../cli/state-dir.ts";
 import { ago } from "../../cli/text/age.ts";
@@ -148,6 +150,31 @@ describe("migrationsText", () => {
     expect(text).toMatch(/^5f0c6f5e {2}2026-01-0\d \d\d:\d\d {2}work +to home {2}replay {2}done +547 kB {2}43 s$/m);
     expect(text).toMatch(/cancelled +home is gone$/m);
     expect(migrationsText([])).toContain("no migration yet");
+  });
+});
+
+describe("collectedText", () => {
+  const collected: Collected = {
+    dryRun: true,
+    removed: [
+      { kind: "generation", name: "ab".repeat(32), bytes: 512_000_000 },
+      { kind: "run-folder", name: "twin-\u001b[2J", bytes: 0 },
+    ],
+    merged: [{ workspace: "work", layers: 9 }],
+    kept: [{ root: "cd".repeat(32), bytes: 130_000_000, why: ["work is based on it", "home may start from it"] }],
+    postponed: true,
+  };
+
+  it("says what goes, what stays and why", () => {
+    const text = collectedText(collected);
+    expect(text).toContain("Would merge the 9 layers of the disk of work.");
+    expect(text).toContain("Would remove, 512 MB in all:");
+    expect(text).toMatch(/generation +abababababab +512 MB/);
+    expect(text).toContain("130 MB  work is based on it; home may start from it");
+    expect(text).toContain("waits for work");
+    expect(text).not.toContain("\u001b");
+    expect(collectedText({ ...collected, dryRun: false })).toContain("Removed, 512 MB in all:");
+    expect(collectedText({ dryRun: false, removed: [], merged: [], kept: [], postponed: false })).toBe("Nothing to remove.");
   });
 });
 

@@ -25,6 +25,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     log: refuse,
     report: refuse,
     doctor: refuse,
+    gc: refuse,
     shutdown: refuse,
   };
   return { ...none, ...given };

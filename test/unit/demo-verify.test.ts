@@ -98,7 +98,7 @@ describe("readStoredGeneration", () => {
     await writeFile(join(dir, "generations", root, "generation.json"), JSON.stringify(manifest));
     const db = new DatabaseSync(join(dir, "homeward.db"));
     upgradeSchema(db);
-    db.prepare("INSERT INTO generations VALUES (?, NULL, '{}', 'now')").run(root);
+    db.prepare("INSERT INTO generations (root, manifest, created_at) VALUES (?, '{}', 'now')").run(root);
     for (const [position, layer] of layers.entries()) {
       db.prepare("INSERT INTO layers VALUES (?, 1, 'now')").run(layer);
       db.prepare("INSERT INTO generation_layers VALUES (?, ?, ?)").run(root, position, layer);

@@ -146,6 +146,15 @@ describe("Recorder", () => {
     ]);
   });
 
+  it("takes a picture before what the host does to the machine, unless it shows nothing yet", async () => {
+    recorder.notePower("host-reset");
+    recorder.notePower("host-reset", "none");
+    recorder.notePower("host-off");
+    recorder.notePower("host-powerdown");
+    const kinds = (await events()).map((event) => (event.kind === "power" ? event.action : event.kind));
+    expect(kinds).toEqual(["checkpoint", "host-reset", "host-reset", "host-off", "checkpoint", "host-powerdown"]);
+  });
+
   it("goes on where an older recording ended", async () => {
     recorder.noteNetwork(1);
     viewer.close();

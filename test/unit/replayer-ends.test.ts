@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { InputEvent } from "../../protocol/input-log.ts";
+import type { InputEvent, PowerAction } from "../../protocol/input-log.ts";
 import { replay, replaySummary } from "../../replayer/replay.ts";
 import { limitOf, record, replayOn, shellThenEditor } from "./replayer-person.ts";
 import { F3, FakeDesktop, SimulatedClock } from "./replayer-world.ts";
@@ -52,6 +52,20 @@ describe("ends and bounds", () => {
       "the guest restarted",
       "the guest had 3 connections open",
     ]);
+  });
+
+  test("a machine that was switched off is turned on, one that runs is reset", async () => {
+    const power = (atMs: number, action: PowerAction): InputEvent => ({ atMs, kind: "power", action });
+    const { report, desktop } = await replayOn({}, [
+      power(100, "host-powerdown"),
+      power(900, "guest-shutdown"),
+      { atMs: 900, kind: "mark", mark: "resume" },
+      power(950, "host-reset"),
+      power(5000, "host-off"),
+      power(5050, "host-reset"),
+    ]);
+    expect(desktop.received.map(({ what }) => what)).toEqual(["host-powerdown", "power-on", "host-reset"]);
+    expect(report.occurrences.map(({ text }) => text)).toEqual(["the guest shut down", "resume", "its plug was pulled"]);
   });
 
   test("an empty log is replayed at once", async () => {

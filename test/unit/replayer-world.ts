@@ -187,7 +187,7 @@ export class FakeDesktop implements ReplayScreen, ReplaySink {
     this.received.push({ atMs: this.#clock.now(), what: `@${x},${y}:${buttons}` });
   }
 
-  power(action: "host-reset" | "host-powerdown"): Promise<void> {
+  power(action: "host-reset" | "host-powerdown" | "power-on"): Promise<void> {
     this.received.push({ atMs: this.#clock.now(), what: action });
     return Promise.resolve();
   }

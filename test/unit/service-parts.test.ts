@@ -39,6 +39,11 @@ describe("run folders", () => {
     const huge = await runDirs.placeRam("ab", 2 ** 50, join(dir, "ram"));
     expect(huge).toEqual({ path: join(dir, "ram"), place: "disk" });
     expect(runDirs.placeOf(huge.path)).toBe("disk");
+    await mkdir(join(small.path, "..", "..", "only-memory"));
+    expect((await runDirs.list()).sort()).toEqual(["ab", "only-memory"]);
+    await writeFile(small.path, Buffer.alloc(1_000_000, 1));
+    expect(await runDirs.bytes("ab")).toBeGreaterThanOrEqual(1_000_000);
+    await runDirs.remove("only-memory");
     await runDirs.remove("ab");
     await expect(stat(run)).rejects.toMatchObject({ code: "ENOENT" });
     await runDirs.close();

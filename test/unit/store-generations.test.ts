@@ -3,11 +3,19 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Store } from "../../service/store/store.ts";
-import { wantedGenerations } from "../../service/workspaces/tidy.ts";
+import { keptGenerations } from "../../service/workspaces/kept-generations.ts";
 import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
 import { SyncOrder } from "./sync-order.ts";
 
-const [A, B, C, D] = ["a", "b", "c", "d"].map(rootOf) as [string, string, string, string];
+const [A, B, C, D, E, F, G] = ["a", "b", "c", "d", "e", "f", "9"].map(rootOf) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 
 describe("stored generations", () => {
   let dir: string;
@@ -132,7 +140,7 @@ describe("stored generations", () => {
       parent = root;
     }
     store.workspaces.insert(workspace("w", below, { base: D }));
-    expect([...wantedGenerations(store)].sort()).toEqual([B, C, D]);
+    expect([...keptGenerations(store).keys()].sort()).toEqual([B, C, D]);
     store.migrations.insert({
       id: "00000000-0000-4000-8000-000000000000",
       workspace: "w",
@@ -143,6 +151,56 @@ describe("stored generations", () => {
       state: "building",
       base: A,
     });
-    expect([...wantedGenerations(store)].sort()).toEqual([A, B, C, D]);
+    expect([...keptGenerations(store).keys()].sort()).toEqual([A, B, C, D]);
+  });
+
+  it("are kept for a host that has not moved on, once exported, and while held", async () => {
+    let parent: string | null = null;
+    for (const root of [A, B, C, D, E, F, G]) {
+      await store.generations.install(await generationFiles(files, root, [], parent));
+      parent = root;
+    }
+    const { layerIds } = store.generations.require(G);
+    store.workspaces.insert(workspace("w", layerIds, { base: G }));
+    const kept = (): string => [...keptGenerations(store).keys()].map((root) => root.charAt(0)).sort().join("");
+    expect(kept()).toBe("9ef");
+    let id = 0;
+    const migration = (peer: string, state: string, base: string, root?: string): void => {
+      store.migrations.insert({
+        id: `00000000-0000-4000-8000-00000000000${String(id++)}`,
+        workspace: "w",
+        role: "source",
+        kind: "migration",
+        peer,
+        mode: "replay",
+        state,
+        base,
+        ...(root === undefined ? {} : { root }),
+      });
+    };
+    // Gamma was last dealt with long ago; with beta the workspace went on.
+    migration("gamma", "done", A, B);
+    migration("beta", "done", B, C);
+    migration("beta", "done", C, F);
+    expect(kept()).toBe("9bef");
+    expect(keptGenerations(store).get(B)).toEqual(["gamma may start from it"]);
+    // One that came to nothing says that both had its base, and takes nothing back.
+    migration("beta", "cancelled", F);
+    migration("delta", "dropped", D);
+    expect(kept()).toBe("9bdef");
+    store.generations.noteExported(A);
+    expect(kept()).toBe("9abdef");
+    const letGo = store.generations.hold(C);
+    const letGoToo = store.generations.hold(C);
+    expect(kept()).toBe("9abcdef");
+    await expect(store.generations.delete(C)).rejects.toMatchObject({ code: "CONFLICT" });
+    letGo();
+    letGo();
+    expect(store.generations.held).toEqual(new Set([C]));
+    letGoToo();
+    expect(kept()).toBe("9abdef");
+    await store.generations.delete(C);
+    expect(store.layers.unusedWithout(new Set())).toHaveLength(1);
+    expect(store.layers.unusedWithout(new Set([A]))).toHaveLength(2);
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addBlob } from "../../service/store/blobs.ts";
+import { readBootId } from "../../service/store/boot-id.ts";
 import { processStartTime } from "../../service/store/lock.ts";
 import { Store } from "../../service/store/store.ts";
 import { machine, workspace } from "./store-fixtures.ts";
@@ -50,17 +51,19 @@ describe("opening a state folder", () => {
     await (await Store.open(dir, "alpha")).close();
   });
 
-  it.each(["dead", "another process of that number", "damaged"])("takes over a lock that is %s", async (what) => {
+  it.each(["dead", "another process of that number", "a process before the computer was restarted", "damaged"])("takes over a lock that is %s", async (what) => {
     await (await Store.open(dir, "alpha")).close();
+    const bootId = await readBootId();
     const startTime = (await processStartTime(process.pid)) ?? "";
     const content = {
-      dead: JSON.stringify({ pid: 2 ** 22 + 1, startTime: "1" }),
-      "another process of that number": JSON.stringify({ pid: process.pid, startTime: `${startTime}0` }),
+      dead: JSON.stringify({ pid: 2 ** 22 + 1, startTime: "1", bootId }),
+      "another process of that number": JSON.stringify({ pid: process.pid, startTime: `${startTime}0`, bootId }),
+      "a process before the computer was restarted": JSON.stringify({ pid: process.pid, startTime, bootId: "another" }),
       damaged: "{",
     }[what];
     await writeFile(lockFile(), content ?? "");
     const store = await Store.open(dir, "alpha");
-    expect(JSON.parse(await readFile(lockFile(), "utf8"))).toEqual({ pid: process.pid, startTime });
+    expect(JSON.parse(await readFile(lockFile(), "utf8"))).toEqual({ pid: process.pid, startTime, bootId });
     await store.close();
   });
 
@@ -76,6 +79,19 @@ describe("opening a state folder", () => {
     await expect(Store.open(dir, "beta")).rejects.toMatchObject({ code: "CONFLICT" });
     // The refusal has let go of it.
     await (await Store.open(dir, "alpha")).close();
+  });
+
+  it("tells whether the computer was restarted since", async () => {
+    const open = async (): Promise<boolean> => {
+      const store = await Store.open(dir, "alpha");
+      await store.close();
+      return store.afterReboot;
+    };
+    expect([await open(), await open()]).toEqual([false, false]);
+    const db = new DatabaseSync(join(dir, "homeward.db"));
+    db.exec("UPDATE host SET boot_id = 'an earlier one'");
+    db.close();
+    expect([await open(), await open()]).toEqual([true, false]);
   });
 
   it("is not touched when a newer version wrote it", async () => {

@@ -29,6 +29,8 @@ const files: MachineFiles = {
   network: "open",
   incoming: false,
   diskFlush: "safe",
+  clock: "host",
+  afterShutdown: "end",
 };
 
 /** The value after each `flag`. */
@@ -58,7 +60,7 @@ describe("QEMU's arguments", () => {
       "-object",
       '{"qom-type":"memory-backend-file","id":"ram","size":536870912,"mem-path":"/dev/shm/w/ram","share":true}',
       "-rtc",
-      "base=utc",
+      "base=utc,clock=host",
       "-blockdev",
       '{"node-name":"file1","driver":"file","filename":"/s/base.qcow2","read-only":true,"auto-read-only":false}',
       "-blockdev",
@@ -101,8 +103,17 @@ describe("QEMU's arguments", () => {
   });
 
   test("a twin: state comes in, nothing goes out, flushes are ignored on the writable layer only", () => {
-    const args = qemuArguments(definition, { ...files, incoming: true, network: "blocked", diskFlush: "none" });
+    const args = qemuArguments(definition, {
+      ...files,
+      incoming: true,
+      network: "blocked",
+      diskFlush: "none",
+      clock: "state",
+      afterShutdown: "stay",
+    });
     expect(args.slice(-3)).toEqual(["-incoming", "defer", "-S"]);
+    expect(valuesOf(args, "-rtc")).toEqual(["base=utc,clock=rt"]);
+    expect(args).toContain("-no-shutdown");
     expect(valuesOf(args, "-netdev")).toEqual(["user,id=net0,restrict=on"]);
     expect(valuesOf(args, "-blockdev").map((node) => node.includes('"cache":{"no-flush":true}'))).toEqual([
       false,

@@ -72,6 +72,8 @@ test("RAM is always the file itself, in every way to start a machine, and the CP
             network,
             incoming,
             diskFlush: network === "open" ? "safe" : "none",
+            clock: network === "open" ? "host" : "state",
+            afterShutdown: network === "open" ? "end" : "stay",
           },
         );
         // With share=off the balloon's reporting punches holes into the file underneath: never the two together.
