@@ -3,6 +3,10 @@ import { formatTable } from "../../common/table.ts";
 import type { ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 import { enumerated, nextHere, workspaceText } from "./workspace.ts";
 
+const NONE = `No workspaces yet. One of these makes one:
+  homeward import work IMAGE             from the disk of a machine that you have
+  homeward create work --guest desktop   a small Debian desktop to try it with`;
+
 /** How to get a running workspace that has a generation to another host. */
 function howToMove({ name, generation }: WorkspaceStatus, { host, peers }: ServiceStatus): string {
   const known = peers.map((peer) => peer.name);
@@ -47,6 +51,6 @@ function service({ host, pid, stateDir, accelerator, listen, peers }: ServiceSta
 export function statusText(status: ServiceStatus, now: Date = new Date()): string {
   const { workspaces } = status;
   const blocks = workspaces.map((workspace) => workspaceText(workspace, now, nextStep(workspace, status)));
-  if (blocks.length === 0) blocks.push("No workspaces yet. This makes one:\n  homeward create work --guest desktop");
+  if (blocks.length === 0) blocks.push(NONE);
   return [service(status), ...blocks].join("\n\n");
 }
