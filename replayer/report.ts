@@ -23,6 +23,8 @@ export interface ReplayReport {
   readonly recordedMs: number;
   readonly thinkMs: number;
   readonly replayMs: number;
+  /** How fast the twin was taken to be compared with the recorded guest, on average: 0.2 to 1. */
+  readonly speed: number;
   readonly checkpoints: { readonly total: number; readonly matched: number; readonly missed: number };
   /** Why the replay ended before the recording did. */
   readonly gaveUp: string | null;

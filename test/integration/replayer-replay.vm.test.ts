@@ -101,7 +101,7 @@ async function replayed(name: string, prepare?: (screen: RfbClient) => Promise<v
   const picture = screen.frame.lumaGrid();
   screen.close();
   await machine.quit();
-  expect(report.replayMs).toBeLessThanOrEqual(1.3 * (report.recordedMs - report.thinkMs) + 10_000 + 500);
+  expect(report.replayMs).toBeLessThanOrEqual((1.3 * (report.recordedMs - report.thinkMs)) / report.speed + 10_000 + 500);
   return { report, picture };
 }
 
