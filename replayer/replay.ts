@@ -178,22 +178,22 @@ class Replay {
     let previous: Input | undefined;
     let sentMs = 0;
     for (const input of inputs) {
-      if (previous !== undefined) {
-        const dueMs = sentMs + spacing(previous, input, input.atMs - previous.atMs, this.#tempo.speed);
-        if (dueMs - this.#startMs > this.#allowance.limitMs) {
-          this.#gaveUp = TOOK_TOO_LONG;
-          return;
-        }
-        await pause(this.#clock, dueMs - this.#clock.now(), this.#signal);
+      const gapMs = previous === undefined ? 0 : input.atMs - previous.atMs;
+      const spacedMs = previous === undefined ? 0 : sentMs + spacing(previous, input, gapMs, this.#tempo.speed);
+      const dueMs = Math.max(spacedMs, this.#pressed.earliestMs(input));
+      if (dueMs - this.#startMs > this.#allowance.limitMs) {
+        this.#gaveUp = TOOK_TOO_LONG;
+        return;
       }
-      await this.#sendOne(input);
+      await pause(this.#clock, dueMs - this.#clock.now(), this.#signal);
       sentMs = this.#clock.now();
+      await this.#sendOne(input, sentMs);
       previous = input;
     }
   }
 
-  async #sendOne(input: Input): Promise<void> {
-    this.#pressed.note(input);
+  async #sendOne(input: Input, nowMs: number): Promise<void> {
+    this.#pressed.note(input, nowMs);
     if (input.kind === "key") this.#sink.key(input.down, input.keysym, input.keycode);
     else if (input.kind === "pointer") this.#sink.pointer(input.x, input.y, input.buttons);
     else await this.#sink.power(input.action);

@@ -8,9 +8,8 @@ import { Recorder } from "../../recorder/recorder.ts";
 import { replay, type ReplayReport } from "../../replayer/replay.ts";
 import { rfbScreen, rfbSink } from "../../replayer/rfb-twin.ts";
 import { diskSettled } from "../../replayer/settle.ts";
-import { keyForName } from "../../vm/rfb/keymap.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
-import { pictureStill, suspendGuest, type SuspendedGuest } from "./replayer-guest.ts";
+import { pictureStill, shellAnswers, suspendGuest, type SuspendedGuest } from "./replayer-guest.ts";
 
 const ROOT = "0".repeat(64);
 
@@ -41,19 +40,6 @@ let guest: SuspendedGuest | undefined;
 let events: InputEvent[];
 /** The last picture of the recorded machine. */
 let end: Uint8Array;
-
-/** Resolves when a shell answers Enter with another prompt. */
-async function shellAnswers(screen: RfbClient): Promise<void> {
-  const enter = keyForName("enter");
-  for (;;) {
-    await pictureStill(screen, 1500);
-    const before = screen.frame.lumaGrid();
-    screen.key(true, enter.keysym, enter.keycode);
-    screen.key(false, enter.keysym, enter.keycode);
-    await pictureStill(screen, 1000);
-    if (!Buffer.from(screen.frame.lumaGrid()).equals(before)) return;
-  }
-}
 
 async function type(screen: RfbClient, text: string): Promise<void> {
   await playSession(screen, parseSession(JSON.stringify({ ...SESSION, pace: { key_ms: 40 }, steps: [{ type: text }] })));

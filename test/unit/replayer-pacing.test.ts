@@ -95,10 +95,10 @@ describe("what is held down", () => {
   test("is let go of, whatever shift did to its keysym", () => {
     const pressed = new PressedInput();
     const sent: string[] = [];
-    pressed.note({ ...key, keysym: 65 });
-    pressed.note({ ...key, down: false });
-    pressed.note({ ...key, keycode: 42, keysym: 0xffe1 });
-    pressed.note(at(1));
+    pressed.note({ ...key, keysym: 65 }, 0);
+    pressed.note({ ...key, down: false }, 0);
+    pressed.note({ ...key, keycode: 42, keysym: 0xffe1 }, 0);
+    pressed.note(at(1), 0);
     const sink = {
       key: (down: boolean, keysym: number) => sent.push(`${down}${keysym}`),
       pointer: (x: number, y: number, buttons: number) => sent.push(`${x},${y}:${buttons}`),
@@ -107,6 +107,20 @@ describe("what is held down", () => {
     pressed.release(sink);
     pressed.release(sink);
     expect(sent).toEqual([`false65505`, "1,1:0"]);
+  });
+});
+
+describe("key repeat", () => {
+  test("comes as long after the press as it did when it was recorded", () => {
+    const pressed = new PressedInput();
+    expect(pressed.earliestMs(key)).toBe(-Infinity);
+    pressed.note({ ...key, atMs: 1000 }, 50);
+    pressed.note({ ...key, atMs: 1500 }, 550);
+    expect(pressed.earliestMs({ ...key, atMs: 1533 })).toBe(583);
+    expect(pressed.earliestMs({ ...key, atMs: 1533, keycode: 31 })).toBe(-Infinity);
+    expect(pressed.earliestMs({ ...key, atMs: 1533, down: false })).toBe(-Infinity);
+    pressed.note({ ...key, atMs: 1533, down: false }, 562);
+    expect(pressed.earliestMs({ ...key, atMs: 1600 })).toBe(-Infinity);
   });
 });
 
