@@ -87,11 +87,13 @@ describe("a session that lives on the network", () => {
 
     const overlay = await near.call("measure", { workspace: WORKSPACE, peer: "far", mode: "overlay", level: 9 });
     const { checkpoints, replay, phases, bytes, recorded_s, think_s } = report;
-    process.stdout.write(
-      `${JSON.stringify({ bytes, overlay: overlay.bytes, checkpoints, replay, phases, recorded_s, think_s, notes: report.notes })}\n`,
-    );
+    const told = { bytes, overlay: overlay.bytes, checkpoints, gaveUp: replay?.gave_up, phases, recorded_s, think_s };
+    process.stdout.write(`network session: ${JSON.stringify(told)}\n`);
     expect(overlay.verified).toBe(true);
-    expect(bytes.total).toBeLessThanOrEqual(overlay.bytes.total + bytes.log + bytes.index + bytes.need + bytes.control);
+    // Without the messages that keep each other informed, of which a slow computer sends more.
+    const { control, log, index } = bytes;
+    const overlayBytes = overlay.bytes.total - overlay.bytes.control;
+    expect(bytes.total - control).toBeLessThanOrEqual(overlayBytes + log + index);
     // What came from outside cannot be guessed: it is on the wire.
     expect(bytes.residual).toBeGreaterThan(FILE_BYTES);
     // At the slowest speed that a twin is taken for.

@@ -8,6 +8,7 @@ import { Recorder } from "../../recorder/recorder.ts";
 import { replay, type ReplayReport } from "../../replayer/replay.ts";
 import { rfbScreen, rfbSink } from "../../replayer/rfb-twin.ts";
 import { diskSettled } from "../../replayer/settle.ts";
+import type { Machine } from "../../vm/machine-process.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 import { pictureStill, shellAnswers, suspendGuest, type SuspendedGuest } from "./replayer-guest.ts";
 
@@ -72,10 +73,15 @@ async function record(guest: SuspendedGuest): Promise<void> {
   await log.close();
 }
 
-async function replayed(name: string, prepare?: (screen: RfbClient) => Promise<void>): Promise<{ report: ReplayReport; picture: Uint8Array }> {
+async function replayed(
+  name: string,
+  prepare?: (screen: RfbClient) => Promise<void>,
+  hinder?: (machine: Machine) => () => void,
+): Promise<{ report: ReplayReport; picture: Uint8Array }> {
   if (guest === undefined) throw new Error("no guest");
   const { machine, screen } = await guest.resume(name);
   await prepare?.(screen);
+  const free = hinder?.(machine);
   const report = await replay({
     events,
     screen: rfbScreen(screen),
@@ -84,6 +90,7 @@ async function replayed(name: string, prepare?: (screen: RfbClient) => Promise<v
       await diskSettled(() => machine.blockWriteBytes(), { signal });
     },
   });
+  free?.();
   const picture = screen.frame.lumaGrid();
   screen.close();
   await machine.quit();
@@ -110,6 +117,24 @@ test("a replay from the same state matches every picture and ends with the same 
   expect(report.gaveUp).toBeNull();
   expect(report.path).toHaveLength(1);
   expect(report.replayMs).toBeLessThan(report.recordedMs);
+  expect(Buffer.from(picture).equals(end)).toBe(true);
+});
+
+test("a replay on a host that gives its twin a quarter of the time takes longer, and matches every picture", async () => {
+  const { report, picture } = await replayed("starved", undefined, ({ pid }) => {
+    let on: NodeJS.Timeout | undefined;
+    const off = setInterval(() => {
+      process.kill(pid, "SIGSTOP");
+      on = setTimeout(() => process.kill(pid, "SIGCONT"), 75);
+    }, 100);
+    return () => {
+      clearInterval(off);
+      clearTimeout(on);
+      process.kill(pid, "SIGCONT");
+    };
+  });
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+  expect(report.checkpoints.missed).toBe(0);
   expect(Buffer.from(picture).equals(end)).toBe(true);
 });
 

@@ -82,6 +82,28 @@ describe("a slower host", () => {
   });
 });
 
+describe("a held key", () => {
+  test("repeats as it did in the recording, whatever was looked at meanwhile", async () => {
+    const { events } = await record({}, async (person, recorder) => {
+      await person.look(1000);
+      recorder.key(true, 0x61);
+      await person.look(500);
+      for (let i = 0; i < 10; i++) {
+        recorder.key(true, 0x61);
+        recorder.pointer(i, i, 0);
+        await person.look(33);
+      }
+      recorder.key(false, 0x61);
+      await person.look(1000);
+    });
+    const { report, desktop } = await replayOn({}, events);
+    expect(report.checkpoints.missed).toBe(0);
+    const downs = desktop.received.filter(({ what }) => what === "+97").map(({ atMs }) => atMs);
+    const first = downs[0] ?? 0;
+    expect(downs.map((atMs) => atMs - first)).toEqual([0, ...Array.from({ length: 10 }, (_, i) => 500 + 33 * i)]);
+  });
+});
+
 describe("a video", () => {
   const CELLS = COLUMNS * ROWS;
 
