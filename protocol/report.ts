@@ -22,6 +22,9 @@ export const replayOutcomeSchema = z.strictObject({
   gave_up: z.string().max(500).nullable(),
   /** 16x16-pixel cells that were no longer compared at the end. */
   masked_cells: count,
+  /** How fast the twin showed what the recorded machine had shown, on average: 1 = as fast. It decides how long the replay
+   * may take: 1.3 x (recorded - think) / speed + 10 s. */
+  speed: z.number().positive().max(1),
   path: z.array(replayPathSchema).max(200),
 });
 

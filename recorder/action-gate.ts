@@ -37,7 +37,9 @@ export class ActionGate {
       if (down) this.#chording.add(keysym);
       else this.#chording.delete(keysym);
     }
-    return this.#want(atMs, down && !repeated && (chord || ACTION_KEYS.has(keysym)));
+    const want = this.#want(atMs, down && (chord || ACTION_KEYS.has(keysym)));
+    // A key that begins to repeat does so without anybody looking at the screen.
+    return repeated ? "none" : want;
   }
 
   pointer(atMs: number, buttons: number): Want {

@@ -15,8 +15,8 @@ export interface ScreenView {
 }
 
 /**
- * Above this share of the screen the cells in motion are not listed: a mask that large would make the checkpoint match
- * anything. It then holds the newest picture as it is, and its age says how much to trust it.
+ * Cells that changed a moment ago are listed up to this share of the screen. Above it a window has opened, say: listing it
+ * would make the checkpoint match anything, and the newest picture as it is, is most likely the last one.
  */
 const MAX_VOLATILE_SHARE = 0.1;
 
@@ -24,11 +24,14 @@ function merge(a: readonly number[], b: readonly number[]): number[] {
   return [...a, ...b].sort((x, y) => x - y);
 }
 
+/**
+ * A picture that changes by itself in more places than that (a video, output that scrolls) is one that no replay will ever
+ * see again: all that moves is listed then, and a replay knows by how much it is that the rest proves little.
+ */
 function volatileCells(view: ScreenView): readonly number[] {
   const most = view.grid.length * MAX_VOLATILE_SHARE;
   const all = merge(view.flickering, view.unsettled);
-  if (all.length <= most) return all;
-  return view.flickering.length <= most ? view.flickering : [];
+  return all.length <= most || view.flickering.length > most ? all : view.flickering;
 }
 
 /** Makes the checkpoints of one recording, each holding only what changed since the one before. */
@@ -46,15 +49,21 @@ export class CheckpointMaker {
   }
 
   take(view: ScreenView): Checkpoint {
-    const last = view.width === this.#width && view.height === this.#height ? this.#grid : undefined;
+    const { width, height } = view;
+    const last = width === this.#width && height === this.#height ? this.#grid : undefined;
+    const volatile = volatileCells(view);
+    // What a large part of the screen showed for an instant is not worth its bytes.
+    const passing = new Set(volatile.length > view.grid.length * MAX_VOLATILE_SHARE ? volatile : []);
+    const grid = last?.slice() ?? view.grid.slice();
     const cells = new Map<number, number>();
     view.grid.forEach((luma, cell) => {
-      if (last === undefined || luma !== last[cell]) cells.set(cell, luma);
+      if (last !== undefined && (luma === last[cell] || passing.has(cell))) return;
+      cells.set(cell, luma);
+      grid[cell] = luma;
     });
-    this.#width = view.width;
-    this.#height = view.height;
-    this.#grid = view.grid.slice();
-    const { width, height } = view;
-    return { width, height, cells, volatile: volatileCells(view), ageMs: Math.max(0, Math.round(view.ageMs)) };
+    this.#width = width;
+    this.#height = height;
+    this.#grid = grid;
+    return { width, height, cells, volatile, ageMs: Math.max(0, Math.round(view.ageMs)) };
   }
 }

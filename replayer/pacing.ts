@@ -2,7 +2,8 @@ import type { Input, Step } from "./plan.ts";
 
 /** Every number that decides how fast a replay goes. Milliseconds unless the name says otherwise. */
 export const PACE = {
-  /** The whole replay takes at most `limitFactor` x (recorded - think) / speed + `slackMs`, settling included. */
+  /** The whole replay takes at most `limitFactor` x (recorded - think) / speed + `slackMs`, settling included; the speed
+   * is measured (tempo.ts) and never taken for less than SLOWEST. */
   limitFactor: 1.3,
   slackMs: 10_000,
   /** Share of the fixed slack that the first step may spend; what a step may spend grows evenly up to `slackShareLast`,
@@ -20,6 +21,9 @@ export const PACE = {
   /** The same when the recorded picture did not change since the last action: nothing visible then tells whether the
    * guest is done with that action, so it gets a little time. */
   unseenMs: 100,
+  /** Where much of the recorded picture moved by itself, the rest must match, and the guest gets as long as it took in the
+   * recording, or so long where it had been waiting for the user. */
+  restlessMs: 1_000,
   /** Gaps between the events of an action shrink to this share of what was recorded, … */
   keyFactor: 0.2,
   pointerFactor: 0.2,
@@ -30,33 +34,56 @@ export const PACE = {
   buttonMs: 30,
 } as const;
 
-/** The time to leave between two events of one action that were `gapMs` apart when recorded; never more than that. */
-export function spacing(previous: Input, next: Input, gapMs: number): number {
+/**
+ * The time to leave between two events of one action that were `gapMs` apart when recorded; never more than that. A guest
+ * that gets too little time loses keys: its keyboard holds 16 bytes (QEMU 7.2, hw/input/ps2.c).
+ */
+export function spacing(previous: Input, next: Input, gapMs: number, speed: number): number {
   if (previous.kind === "power" || next.kind === "power") return gapMs;
   if (previous.kind === "key" && next.kind === "key")
-    return Math.min(gapMs, Math.max(PACE.keyMs, gapMs * PACE.keyFactor));
+    return Math.min(gapMs, Math.max(PACE.keyMs, gapMs * PACE.keyFactor) / speed);
   const button = previous.kind !== "pointer" || next.kind !== "pointer" || previous.buttons !== next.buttons;
-  return Math.min(gapMs, Math.max(button ? PACE.buttonMs : PACE.pointerMs, gapMs * PACE.pointerFactor));
+  return Math.min(gapMs, Math.max(button ? PACE.buttonMs : PACE.pointerMs, gapMs * PACE.pointerFactor) / speed);
 }
 
 type Waiting = Pick<Step, "index" | "activeBeforeMs" | "reactionMs" | "idleMs">;
 
-/** When each step has to go on, in milliseconds since the replay began. */
+/**
+ * When each step has to go on, in milliseconds since the replay began. `speed` is always how fast the twin is at that
+ * moment, 1 = as fast as the guest that was recorded. Recorded time counts at the speed that was measured when it was
+ * replayed, so a host that is slow for a while gets more time for that while only.
+ */
 export class Allowance {
+  readonly #activeMs: number;
   readonly #steps: number;
-  readonly #speed: number;
-  /** The whole replay ends here at the latest. */
-  readonly limitMs: number;
+  /** Recorded time, without think time, of the steps that were taken, and what it was worth on this host. */
+  #passedMs = 0;
+  #earnedMs = 0;
 
   /**
    * @param activeMs recorded time without think time
    * @param steps number of steps, the end picture included
-   * @param speed how fast this host runs the guest compared with the recording one, 1 = the same
    */
-  constructor(activeMs: number, steps: number, speed: number) {
+  constructor(activeMs: number, steps: number) {
+    this.#activeMs = activeMs;
     this.#steps = Math.max(1, steps);
-    this.#speed = speed;
-    this.limitMs = (PACE.limitFactor * activeMs) / speed + PACE.slackMs;
+  }
+
+  /** The whole replay ends here at the latest, if the twin is as fast as the recorded guest from now on. */
+  get limitMs(): number {
+    return PACE.limitFactor * (this.#earnedMs + this.#activeMs - this.#passedMs) + PACE.slackMs;
+  }
+
+  /** Mean speed over what was replayed so far: with this one, `limitMs` is the bound that PACE promises. */
+  get meanSpeed(): number {
+    return this.#activeMs === 0 ? 1 : this.#activeMs / (this.#earnedMs + this.#activeMs - this.#passedMs);
+  }
+
+  /** The step was taken, at this speed. */
+  took(step: Waiting, speed: number): void {
+    const passedMs = Math.max(this.#passedMs, step.activeBeforeMs);
+    this.#earnedMs += (passedMs - this.#passedMs) / speed;
+    this.#passedMs = passedMs;
   }
 
   /**
@@ -64,12 +91,13 @@ export class Allowance {
    * so whatever earlier steps saved, and its share of the slack; but never so much that one hopeless step eats it all,
    * and the less the more steps before it waited in vain.
    */
-  deadline(step: Waiting, nowMs: number, missesBefore: number): number {
+  deadline(step: Waiting, nowMs: number, missesBefore: number, speed: number): number {
     const share = (step.index + 1) / this.#steps;
     const slackShare = PACE.slackShareFirst + (PACE.slackShareLast - PACE.slackShareFirst) * share;
-    const saved = (PACE.limitFactor * step.activeBeforeMs) / this.#speed + PACE.slackMs * slackShare;
-    const reaction = (PACE.reactionFactor * step.reactionMs) / this.#speed;
+    const worthMs = this.#earnedMs + Math.max(0, step.activeBeforeMs - this.#passedMs) / speed;
+    const saved = PACE.limitFactor * worthMs + PACE.slackMs * slackShare;
+    const reaction = (PACE.reactionFactor * step.reactionMs) / speed;
     const wait = reaction + PACE.stepGraceMs + Math.min(step.idleMs, PACE.stepThinkMs);
-    return Math.min(saved, nowMs + wait / (1 + missesBefore), this.limitMs);
+    return Math.min(saved, nowMs + wait / (1 + missesBefore));
   }
 }

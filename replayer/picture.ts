@@ -5,8 +5,11 @@ export const LUMA_TOLERANCE = 6;
  * was typed into the wrong window differs in both windows and is noticed. */
 export const CELL_TOLERANCE = 2;
 
-/** At most this share of the picture is ever left out of the comparison, whatever the reason. */
+/** At most this share of the picture is left out of a comparison that alone decides when an action is sent. */
 export const MASKED_SHARE = 0.1;
+
+/** Where less than this share of the picture stood still, comparing it says nothing. */
+const TELLING_SHARE = 0.1;
 
 /** Mean luma of each 16x16-pixel cell, row by row. */
 export interface Picture {
@@ -29,13 +32,24 @@ export interface Comparison {
   readonly differing: number;
 }
 
+/**
+ * How much a recorded picture tells: `still`, but for details; `restless`, more than `MASKED_SHARE` of it changed all the
+ * time (a video, output that scrolls), so that the rest is worth comparing but proves less; `nothing`, all of it did.
+ */
+export function telling(picture: Picture, volatile: ReadonlySet<number>): "still" | "restless" | "nothing" {
+  const cells = picture.grid.length;
+  if (volatile.size <= limit(cells)) return "still";
+  return cells - volatile.size < cells * TELLING_SHARE ? "nothing" : "restless";
+}
+
 function limit(cells: number): number {
   return Math.floor(cells * MASKED_SHARE);
 }
 
 /**
  * Compares what is seen with what was recorded. Differences in excused cells are overlooked, but never in more than
- * `MASKED_SHARE` of the picture: those beyond count. Pictures of different size differ everywhere.
+ * `MASKED_SHARE` of the picture, besides the volatile cells of a restless one: those beyond count. Pictures of different
+ * size differ everywhere.
  */
 export function compare(recorded: Picture, seen: Picture, excused: Excused): Comparison {
   const cells = recorded.grid.length;
@@ -48,7 +62,8 @@ export function compare(recorded: Picture, seen: Picture, excused: Excused): Com
     if (excused.masked.has(cell) || excused.volatile.has(cell)) overlooked++;
     else differing++;
   }
-  differing += Math.max(0, overlooked - limit(cells));
+  const restless = telling(recorded, excused.volatile) === "still" ? 0 : excused.volatile.size;
+  differing += Math.max(0, overlooked - limit(cells) - restless);
   return { matches: differing <= CELL_TOLERANCE, differing };
 }
 

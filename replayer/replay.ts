@@ -4,10 +4,11 @@ import { CELL_PIXELS, CheckpointState, gridColumns, type InputEvent } from "../p
 import { pause, systemClock, type Clock } from "./clock.ts";
 import { waitForPicture, type ReplayScreen } from "./gate.ts";
 import { Allowance, PACE, spacing } from "./pacing.ts";
-import { compare, differingCells, Mask, type Excused, type Picture } from "./picture.ts";
+import { compare, differingCells, Mask, telling, type Excused, type Picture } from "./picture.ts";
 import { planReplay, type Input, type Plan, type Step } from "./plan.ts";
 import { PressedInput, type ReplaySink } from "./pressed.ts";
 import { Tally, type ReplayReport, type ReplayStep } from "./report.ts";
+import { Tempo } from "./tempo.ts";
 import { Timeline } from "./timeline.ts";
 
 export { replaySummary, type ReplayReport, type ReplayStep, type ReplaySummary } from "./report.ts";
@@ -22,7 +23,8 @@ export interface ReplayOptions {
   readonly sink: ReplaySink;
   /** Resolves when the twin's disk is quiet; called once after the end picture, and aborted when the time is up. */
   readonly settled?: (signal: AbortSignal) => Promise<void>;
-  /** How fast this host runs the guest compared with the one that recorded (0.5: half as fast). Default 1. */
+  /** A first guess at how fast this host runs the guest compared with the one that recorded (0.5: half as fast), for use
+   * until it was measured. Default 1. */
   readonly speed?: number;
   readonly signal?: AbortSignal;
   readonly progress?: Progress;
@@ -35,7 +37,8 @@ export interface ReplayOptions {
  * within the step's allowance is a miss, and the replay goes on; after too many it gives up, which is no error.
  *
  * The whole takes at most 1.3 x (recordedMs - thinkMs) / speed + 10 s, waiting for the end picture and for the disk
- * included (see Plan.thinkMs for think time).
+ * included (see Plan.thinkMs for think time). The speed is the report's, between 0.2 and 1; it is less than 1 only where the
+ * twin showed what was recorded, but took longer.
  * @throws DAMAGED if the checkpoints do not fit together, CANCELLED, and whatever the sink or `settled` throw
  */
 export async function replay(options: ReplayOptions): Promise<ReplayReport> {
@@ -56,6 +59,7 @@ class Replay {
   readonly #settled: ((signal: AbortSignal) => Promise<void>) | undefined;
   readonly #plan: Plan;
   readonly #allowance: Allowance;
+  readonly #tempo: Tempo;
   readonly #startMs: number;
   readonly #recorded = new CheckpointState();
   readonly #mask = new Mask();
@@ -74,7 +78,8 @@ class Replay {
     this.#settled = options.settled;
     this.#plan = plan;
     const { recordedMs, thinkMs, steps } = plan;
-    this.#allowance = new Allowance(recordedMs - thinkMs, steps.length, options.speed ?? 1);
+    this.#allowance = new Allowance(recordedMs - thinkMs, steps.length);
+    this.#tempo = new Tempo(options.speed ?? 1);
     this.#startMs = this.#clock.now();
   }
 
@@ -102,8 +107,11 @@ class Replay {
 
   async #step(step: Step): Promise<void> {
     const picture = this.#apply(step);
-    if (step.kind === "gated" || step.kind === "end") await this.#gate(step, picture);
-    else await this.#ungated(step);
+    const { speed } = this.#tempo;
+    if (step.kind === "gated" || step.kind === "end") await this.#gate(step, picture, speed);
+    else await this.#ungated(step, step.kind === "continued" ? step.gapMs : step.gapMs / speed);
+    // A step that showed how slow the twin is was one of the slow ones itself.
+    this.#allowance.took(step, Math.min(speed, this.#tempo.speed));
     this.#gaveUp ??= this.#tally.hopeless();
     if (step.kind !== "end" && this.#elapsedMs >= this.#allowance.limitMs) this.#gaveUp ??= TOOK_TOO_LONG;
     if (this.#gaveUp === null) await this.#send(step.inputs);
@@ -124,28 +132,38 @@ class Replay {
     return { width, height, grid: this.#screen.lumaGrid() };
   }
 
-  async #gate(step: Step, recorded: Picture): Promise<void> {
+  async #gate(step: Step, recorded: Picture, speed: number): Promise<void> {
     const excused: Excused = { masked: this.#mask.cells, volatile: this.#recorded.volatile };
+    const tells = telling(recorded, excused.volatile);
+    const patientMs = Math.min(step.gapMs, Math.max(step.reactionMs, PACE.restlessMs)) / speed;
+    if (tells === "nothing") {
+      await this.#ungated(step, patientMs);
+      return;
+    }
+    const begunMs = this.#elapsedMs;
+    const deadlineMs = this.#allowance.deadline(step, begunMs, this.#tally.inARow, speed);
+    if (tells === "restless") await pause(this.#clock, Math.min(patientMs, deadlineMs - begunMs), this.#signal);
     const changed = step.checkpoints.some((checkpoint) => checkpoint.cells.size > 0);
-    const now = this.#elapsedMs;
+    const holdMs = Math.min(step.gapMs, (changed ? PACE.stableMs : PACE.unseenMs) / speed);
     const result = await waitForPicture(this.#screen, this.#clock, {
       compare: () => compare(recorded, this.#seen(), excused),
-      holdMs: Math.min(step.gapMs, changed ? PACE.stableMs : PACE.unseenMs),
-      limitMs: this.#allowance.deadline(step, now, this.#tally.inARow) - now,
+      holdMs,
+      limitMs: deadlineMs - this.#elapsedMs,
       signal: this.#signal,
     });
+    const waitedMs = this.#elapsedMs - begunMs;
     const seen = this.#seen();
     const cells = result.matched ? [] : differingCells(recorded, seen, excused);
     const difference = result.matched ? "" : describe(cells, result.differing, recorded.width);
     this.#timeline.note(step.index, recorded, seen, excused, result.matched, difference);
     if (!result.matched) this.#mask.add(cells, excused.volatile, recorded.grid.length);
-    this.#note(step, result.matched ? "matched" : "missed", result.waitedMs, result.differing);
+    else if (tells === "still") this.#tempo.shown(step.reactionMs, waitedMs - holdMs);
+    this.#note(step, result.matched ? "matched" : "missed", waitedMs, result.differing);
   }
 
-  /** A step that goes on without a picture, at the distance it was recorded at. */
-  async #ungated(step: Step): Promise<void> {
-    const now = this.#elapsedMs;
-    const waitMs = Math.max(0, Math.min(step.gapMs, this.#allowance.limitMs - now));
+  /** A step that goes on without a picture, after so long. */
+  async #ungated(step: Step, patientMs: number): Promise<void> {
+    const waitMs = Math.max(0, Math.min(patientMs, this.#allowance.limitMs - this.#elapsedMs));
     await pause(this.#clock, waitMs, this.#signal);
     this.#note(step, "skipped", waitMs, 0);
   }
@@ -160,22 +178,22 @@ class Replay {
     let previous: Input | undefined;
     let sentMs = 0;
     for (const input of inputs) {
-      if (previous !== undefined) {
-        const dueMs = sentMs + spacing(previous, input, input.atMs - previous.atMs);
-        if (dueMs - this.#startMs > this.#allowance.limitMs) {
-          this.#gaveUp = TOOK_TOO_LONG;
-          return;
-        }
-        await pause(this.#clock, dueMs - this.#clock.now(), this.#signal);
+      const gapMs = previous === undefined ? 0 : input.atMs - previous.atMs;
+      const spacedMs = previous === undefined ? 0 : sentMs + spacing(previous, input, gapMs, this.#tempo.speed);
+      const dueMs = Math.max(spacedMs, this.#pressed.earliestMs(input));
+      if (dueMs - this.#startMs > this.#allowance.limitMs) {
+        this.#gaveUp = TOOK_TOO_LONG;
+        return;
       }
-      await this.#sendOne(input);
+      await pause(this.#clock, dueMs - this.#clock.now(), this.#signal);
       sentMs = this.#clock.now();
+      await this.#sendOne(input, sentMs);
       previous = input;
     }
   }
 
-  async #sendOne(input: Input): Promise<void> {
-    this.#pressed.note(input);
+  async #sendOne(input: Input, nowMs: number): Promise<void> {
+    this.#pressed.note(input, nowMs);
     if (input.kind === "key") this.#sink.key(input.down, input.keysym, input.keycode);
     else if (input.kind === "pointer") this.#sink.pointer(input.x, input.y, input.buttons);
     else await this.#sink.power(input.action);
@@ -215,6 +233,7 @@ class Replay {
       recordedMs: Math.round(recordedMs),
       thinkMs: Math.round(thinkMs),
       replayMs: Math.round(this.#elapsedMs),
+      speed: this.#allowance.meanSpeed,
       checkpoints: { total: matched + missed, matched, missed },
       gaveUp: this.#gaveUp,
       maskedCells: this.#mask.cells.size,

@@ -23,6 +23,8 @@ export interface ReplayReport {
   readonly recordedMs: number;
   readonly thinkMs: number;
   readonly replayMs: number;
+  /** How fast the twin was taken to be compared with the recorded guest, on average: 0.2 to 1. */
+  readonly speed: number;
   readonly checkpoints: { readonly total: number; readonly matched: number; readonly missed: number };
   /** Why the replay ended before the recording did. */
   readonly gaveUp: string | null;
@@ -40,6 +42,7 @@ export interface ReplaySummary {
   readonly recordedMs: number;
   readonly thinkMs: number;
   readonly replayMs: number;
+  readonly speed: number;
   readonly checkpoints: { readonly total: number; readonly matched: number; readonly missed: number };
   readonly gaveUp: string | null;
   readonly maskedCells: number;
@@ -49,9 +52,9 @@ export interface ReplaySummary {
 const SUMMARY_SEGMENTS = 20;
 
 export function replaySummary(report: ReplayReport): ReplaySummary {
-  const { events, recordedMs, thinkMs, replayMs, checkpoints, gaveUp, maskedCells } = report;
+  const { events, recordedMs, thinkMs, replayMs, speed, checkpoints, gaveUp, maskedCells } = report;
   const path = report.path.slice(0, SUMMARY_SEGMENTS);
-  return { events, recordedMs, thinkMs, replayMs, checkpoints, gaveUp, maskedCells, path };
+  return { events, recordedMs, thinkMs, replayMs, speed, checkpoints, gaveUp, maskedCells, path };
 }
 
 const MAX_STEPS = 1000;

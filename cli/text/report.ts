@@ -57,7 +57,8 @@ function replayText({ replay, checkpoints, events, recorded_s, think_s, phases }
   return [
     `Replay of ${formatCount(events)} events`,
     `  recorded in ${formatSeconds(recorded_s)}, of which ${formatSeconds(think_s)} were pauses;` +
-      ` replayed in ${formatSeconds(phases.replay_s)}`,
+      ` replayed in ${formatSeconds(phases.replay_s)}` +
+      (replay.speed > 0.95 ? "" : `, at ${Math.round(100 * replay.speed)} % of the recorded machine's speed`),
     `  ${matched} of ${total} checkpoints matched, ${missed} missed`,
     ...(replay.gave_up === null ? [] : [`  it stopped early: ${printable(replay.gave_up)}`]),
     ...(replay.masked_cells === 0

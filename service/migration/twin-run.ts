@@ -132,11 +132,13 @@ export class TwinRun {
 }
 
 function replayResult(report: ReplayReport): Prepared["replay"] {
-  const { events, recordedMs, thinkMs, checkpoints, gaveUp, maskedCells, path } = replaySummary(report);
+  const { events, recordedMs, thinkMs, speed, checkpoints, gaveUp, maskedCells, path } = replaySummary(report);
   return {
     outcome: {
       gave_up: gaveUp?.slice(0, 500) ?? null,
       masked_cells: maskedCells,
+      // Rounded down, so that the time it stands for is not too short.
+      speed: Math.floor(speed * 1000) / 1000,
       path: path.map((segment) => ({
         kind: segment.kind,
         from_step: segment.fromStep,

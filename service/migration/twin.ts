@@ -7,6 +7,7 @@ import type { MachineDefinition } from "../../protocol/machine.ts";
 import { replay, type ReplayReport } from "../../replayer/replay.ts";
 import { rfbScreen, rfbSink } from "../../replayer/rfb-twin.ts";
 import { diskSettled } from "../../replayer/settle.ts";
+import { guessedSpeed } from "../../replayer/tempo.ts";
 import type { BlockDevice } from "../../syncer/block-device.ts";
 import { copyFileSparse, dirtyBlocks, openFileBlocks, type TwinDevices } from "../../syncer/index.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
@@ -135,6 +136,7 @@ export class Twin {
         settled: async (limit) => {
           await diskSettled(() => this.#machine.blockWriteBytes(), { signal: limit });
         },
+        speed: guessedSpeed(),
         signal,
         progress: options.progress,
       });

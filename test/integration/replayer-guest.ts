@@ -9,6 +9,7 @@ import { GUEST_FILES, type GuestName } from "../../guests/definition.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import { createOverlay } from "../../vm/disk-image.ts";
 import { qemuVersion, startMachine, type Machine } from "../../vm/machine-process.ts";
+import { keyForName } from "../../vm/rfb/keymap.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 
 /** A guest that was booted once and then suspended; any number of machines can go on from that moment. */
@@ -60,6 +61,19 @@ export async function pictureStill(screen: RfbClient, quietMs: number): Promise<
       resolve();
     }, quietMs);
   });
+}
+
+/** Resolves when a shell answers Enter with another prompt. */
+export async function shellAnswers(screen: RfbClient): Promise<void> {
+  const enter = keyForName("enter");
+  for (;;) {
+    await pictureStill(screen, 1500);
+    const before = screen.frame.lumaGrid();
+    screen.key(true, enter.keysym, enter.keycode);
+    screen.key(false, enter.keysym, enter.keycode);
+    await pictureStill(screen, 1000);
+    if (!Buffer.from(screen.frame.lumaGrid()).equals(before)) return;
+  }
 }
 
 /** Boots a guest, waits until `booted` says that it is up, and suspends it. */

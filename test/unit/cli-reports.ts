@@ -68,6 +68,7 @@ export const MIGRATION_REPORT: MigrationReport = {
   replay: {
     gave_up: null,
     masked_cells: 3,
+    speed: 1,
     path: [
       { kind: "same", from_step: 0, to_step: 40, text: "steps 0 to 40: the screen was as recorded" },
       { kind: "left", from_step: 41, to_step: 42, text: "steps 41 to 42: the screen was not as recorded (first: a window)" },

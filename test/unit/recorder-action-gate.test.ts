@@ -43,6 +43,15 @@ describe("ActionGate", () => {
     }
   });
 
+  it("wants none before a key begins to repeat, but one when it comes again", () => {
+    const gate = busy();
+    expect(gate.key(10, true, A)).toBe("none");
+    expect(gate.key(510, true, A)).toBe("none");
+    expect(gate.key(543, true, A)).toBe("none");
+    expect(gate.key(560, false, A)).toBe("none");
+    expect(gate.key(860, true, A)).toBe("always");
+  });
+
   it("wants one before a chord", () => {
     const gate = busy();
     expect(gate.key(10, true, CTRL)).toBe("none");

@@ -97,7 +97,7 @@ describe("ends and bounds", () => {
     const { report } = await replayOn(slow, events, { speed: 0.4 });
     expect(report.checkpoints.missed).toBe(0);
     const { report: atOne } = await replayOn(slow, events);
-    expect(atOne.replayMs).toBeLessThanOrEqual(await limitOf(events));
+    expect(atOne.replayMs).toBeLessThanOrEqual(await limitOf(events, atOne.speed));
   });
 
   test("the summary is small whatever the length", async () => {

@@ -1,4 +1,6 @@
-import type { Checkpoint, InputEvent } from "../../protocol/input-log.ts";
+import type { InputEvent } from "../../protocol/input-log.ts";
+import { CellHistory } from "../../recorder/cell-history.ts";
+import { CheckpointMaker } from "../../recorder/checkpoint-maker.ts";
 import { planReplay } from "../../replayer/plan.ts";
 import { replay, type ReplayOptions, type ReplayReport } from "../../replayer/replay.ts";
 import { ENTER, F2, FakeDesktop, SimulatedClock, type DesktopTraits } from "./replayer-world.ts";
@@ -8,44 +10,39 @@ export class FakeRecorder {
   readonly events: InputEvent[] = [];
   readonly #clock: SimulatedClock;
   readonly #desktop: FakeDesktop;
-  #previous: Uint8Array | undefined;
-  #last: Uint8Array;
-  readonly #changedMs: Float64Array;
+  readonly #history: CellHistory;
+  readonly #maker = new CheckpointMaker();
   #lastInputMs = -1000;
-  #lastChangeMs = 0;
   #buttons = 0;
 
   constructor(clock: SimulatedClock, desktop: FakeDesktop) {
     this.#clock = clock;
     this.#desktop = desktop;
-    this.#last = desktop.lumaGrid();
-    this.#changedMs = new Float64Array(this.#last.length).fill(-1000);
+    this.#history = new CellHistory(desktop.lumaGrid());
     desktop.onUpdate(() => {
-      const grid = desktop.lumaGrid();
-      grid.forEach((luma, cell) => {
-        if (luma !== this.#last[cell]) this.#changedMs[cell] = this.#lastChangeMs = clock.now();
-      });
-      this.#last = grid;
+      this.#history.update(desktop.grid, clock.now());
     });
   }
 
   checkpoint(): void {
-    const cells = new Map<number, number>();
-    const volatile: number[] = [];
     const now = this.#clock.now();
-    this.#last.forEach((luma, cell) => {
-      if (this.#previous?.[cell] !== luma) cells.set(cell, luma);
-      if (now - (this.#changedMs[cell] ?? 0) < 150) volatile.push(cell);
-    });
-    this.#previous = this.#last.slice();
+    const history = this.#history;
     const { width, height } = this.#desktop;
-    const checkpoint: Checkpoint = { width, height, cells, volatile, ageMs: now - this.#lastChangeMs };
+    const checkpoint = this.#maker.take({
+      width,
+      height,
+      grid: history.grid,
+      flickering: history.cellsThat((cell) => history.isFlickering(cell, now)),
+      unsettled: history.cellsThat((cell) => history.isUnsettled(cell, now) && !history.isFlickering(cell, now)),
+      ageMs: now - Math.max(0, history.lastChangeMs(now)),
+    });
     this.events.push({ atMs: now, kind: "checkpoint", checkpoint });
   }
 
   #before(important: boolean): void {
     if (important || this.#clock.now() - this.#lastInputMs >= 250) this.checkpoint();
     this.#lastInputMs = this.#clock.now();
+    this.#history.noteInput();
   }
 
   key(down: boolean, keysym: number): void {
@@ -139,8 +136,8 @@ export async function shellThenEditor(person: Person): Promise<void> {
   await person.look(2000);
 }
 
-/** How long a replay of these events may take, in milliseconds. */
-export async function limitOf(events: readonly InputEvent[]): Promise<number> {
+/** How long a replay of these events may take, in milliseconds, at this speed. */
+export async function limitOf(events: readonly InputEvent[], speed = 1): Promise<number> {
   const plan = await planReplay(events);
-  return 1.3 * (plan.recordedMs - plan.thinkMs) + 10_000;
+  return Math.ceil((1.3 * (plan.recordedMs - plan.thinkMs)) / speed) + 10_000;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { compare, differingCells, Mask, nothingExcused, type Picture } from "../../replayer/picture.ts";
+import { compare, differingCells, Mask, nothingExcused, telling, type Picture } from "../../replayer/picture.ts";
 
 /** 40 x 25 cells: 10 % are 100. */
 function picture(changes: Readonly<Record<number, number>> = {}): Picture {
@@ -37,11 +37,22 @@ describe("two pictures", () => {
     expect(differingCells(picture(), seen, excused)).toEqual([100]);
   });
 
-  test("but never in more than a tenth of the picture", () => {
+  test("but masked ones never in more than a tenth of the picture", () => {
     const most = new Set(Array.from({ length: 900 }, (_, i) => i));
-    const excused = { masked: new Set<number>(), volatile: most };
+    const excused = { masked: most, volatile: new Set<number>() };
     expect(compare(picture(), picture(cells(0, 100)), excused).matches).toBe(true);
     expect(compare(picture(), picture(cells(0, 110)), excused)).toEqual({ matches: false, differing: 10 });
+  });
+
+  test("are overlooked in all volatile cells of a restless picture, and nowhere else", () => {
+    const moving = (count: number): Set<number> => new Set(Array.from({ length: count }, (_, i) => i));
+    const excused = { masked: new Set<number>(), volatile: moving(500) };
+    expect(compare(picture(), picture(cells(0, 500)), excused)).toEqual({ matches: true, differing: 0 });
+    expect(compare(picture(), picture(cells(0, 503)), excused)).toEqual({ matches: false, differing: 3 });
+    expect(telling(picture(), moving(100))).toBe("still");
+    expect(telling(picture(), moving(101))).toBe("restless");
+    expect(telling(picture(), moving(900))).toBe("restless");
+    expect(telling(picture(), moving(901))).toBe("nothing");
   });
 });
 

@@ -154,7 +154,7 @@ describe("a replay that goes wrong", () => {
     expect(settling).toBe(true);
     expect(report.steps.at(-1)?.outcome).toBe("missed");
     expect(report.gaveUp).toBeNull();
-    expect(report.replayMs).toBeLessThanOrEqual(await limitOf(changed));
+    expect(report.replayMs).toBeLessThanOrEqual(await limitOf(changed, report.speed));
   });
 });
 

@@ -75,6 +75,8 @@ export interface DesktopTraits {
   readonly workMs?: number;
   /** The top right cells show the time in seconds. */
   readonly clock?: boolean;
+  /** So many cells from the last one upwards show a video. */
+  readonly video?: number;
   /** Each command's output holds a number that differs from desktop to desktop. */
   readonly processNumber?: number;
 }
@@ -85,6 +87,8 @@ export class FakeDesktop implements ReplayScreen, ReplaySink {
   readonly height = ROWS * 16;
   readonly grid = new Uint8Array(COLUMNS * ROWS).fill(20);
   readonly received: { atMs: number; what: string }[] = [];
+  /** Everything takes so many times as long from now on. */
+  slowness = 1;
   terminalText = "";
   editorText = "";
   #focus: "terminal" | "editor" = "terminal";
@@ -98,6 +102,17 @@ export class FakeDesktop implements ReplayScreen, ReplaySink {
     this.#clock = clock;
     this.#traits = { openMs: 1500, ...traits };
     if (traits.clock === true) this.#tick();
+    if (traits.video !== undefined) this.#film(traits.video);
+  }
+
+  #film(cells: number): void {
+    const last = COLUMNS * ROWS - 1;
+    // No two desktops show the same at the same time, and no cell the same twice in a row.
+    const next = (cell: number): number => ((this.grid[cell] ?? 0) + 20 + Math.floor(Math.random() * 200)) % 256;
+    this.paint(Array.from({ length: cells }, (_, i): [number, number] => [last - i, next(last - i)]));
+    this.#clock.after(100, () => {
+      this.#film(cells);
+    });
   }
 
   #tick(): void {
@@ -129,7 +144,7 @@ export class FakeDesktop implements ReplayScreen, ReplaySink {
   }
 
   #later(ms: number, change: () => void): void {
-    this.#clock.after(ms, change);
+    this.#clock.after(ms * this.slowness, change);
   }
 
   key(down: boolean, keysym: number): void {
