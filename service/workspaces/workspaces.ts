@@ -39,6 +39,8 @@ export class Workspaces {
   readonly #all = new Map<string, Workspace>();
   /** Names of workspaces that are being made. */
   readonly #coming = new Set<string>();
+  /** Images that are being looked at, in folders of their own that no clean-up may take away. */
+  #imports = 0;
   #tidying: Promise<void> = Promise.resolve();
 
   private constructor(deps: WorkspaceDeps) {
@@ -107,7 +109,8 @@ export class Workspaces {
   ): Promise<{ readonly plan: ImportPlan; readonly workspace: Workspace | null }> {
     const { workspace: name } = request;
     this.#requireFree(name);
-    const prepared = await prepareImport(this.#deps, request, options);
+    this.#imports++;
+    const prepared = await prepareImport(this.#deps, request, options).finally(() => this.#imports--);
     const workspace = request.dryRun
       ? null
       : await this.#make(name, () => importWorkspace(this.#deps, name, prepared, options));
@@ -214,7 +217,7 @@ export class Workspaces {
     const { stopping } = this.#deps;
     const collecting = this.#tidying.then(() => {
       throwIfAborted(stopping);
-      const isCreating = (): boolean => this.#coming.size > 0;
+      const isCreating = (): boolean => this.#coming.size > 0 || this.#imports > 0;
       return new GarbageCollector(this.#deps, { workspaces: this.list(), isCreating, mode }).run();
     });
     this.#tidying = collecting.then(
