@@ -137,7 +137,7 @@ export class TestHost {
   }
 }
 
-async function makeTiny(near: TestHost): Promise<void> {
+export async function makeTiny(near: TestHost): Promise<void> {
   const guest = await buildGuest("tiny");
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
 }
@@ -223,7 +223,7 @@ export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Bu
 }
 
 /** The tiny guest is up: its text cursor, the only red thing there is, is shown, and stays. */
-async function promptShown(client: RfbClient): Promise<void> {
+export async function promptShown(client: RfbClient): Promise<void> {
   const deadline = performance.now() + 180_000;
   for (;;) {
     await delay(200);
