@@ -10,9 +10,11 @@ import { deleteCommand } from "./commands/delete.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { gcCommand } from "./commands/gc.ts";
+import { hostsCommand } from "./commands/hosts.ts";
 import { importCommand } from "./commands/import.ts";
 import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { pairCommand } from "./commands/pair.ts";
 import { powerCommand } from "./commands/power.ts";
 import { reportCommand } from "./commands/report.ts";
 import { sealCommand } from "./commands/seal.ts";
@@ -21,6 +23,7 @@ import { shutdownCommand } from "./commands/shutdown.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { suspendCommand } from "./commands/suspend.ts";
+import { unpairCommand } from "./commands/unpair.ts";
 import { exitTable } from "./exit-status.ts";
 import { addGlobalOptions, errorOutput, invocationOf, type Body, type Surroundings } from "./invocation.ts";
 
@@ -35,6 +38,9 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   powerCommand,
   sealCommand,
   migrateCommand,
+  hostsCommand,
+  pairCommand,
+  unpairCommand,
   logCommand,
   reportCommand,
   deleteCommand,
@@ -52,7 +58,8 @@ const INTRODUCTION =
 const TUTORIAL = `
 A first workspace, and moving it from the host "laptop" to the host "home":
   homeward serve --name laptop              the service, in a terminal of its own on each computer;
-                                            "homeward serve --help" says how the two get to know each other
+                                            with --listen HOST:PORT
+  homeward hosts                            on each: its ID, with which the other one pairs it
   homeward create work --guest desktop      a machine with a small Debian desktop
   homeward start work
   homeward console work --open              use it

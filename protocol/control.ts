@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../common/errors.ts";
+import { hostsSchema, pairedHostSchema, pairParams } from "./control/hosts.ts";
 import {
   countSchema,
   doctorSchema,
@@ -14,6 +15,7 @@ import { sha256Schema } from "./generation.ts";
 import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 
+export * from "./control/hosts.ts";
 export * from "./control/status.ts";
 
 /**
@@ -158,6 +160,12 @@ export const controlMethods = {
       report: migrationReportSchema.nullable(),
     }),
   },
+  /** This host's ID, the hosts that it is paired with, and strangers that knocked. */
+  hosts: { params: z.strictObject({}), result: hostsSchema },
+  /** Makes a host known by its ID, or gives a known one of that name another address and other rights. */
+  pair: { params: pairParams, result: pairedHostSchema },
+  /** Ends the trust in a host, and its open connections. */
+  unpair: { params: z.strictObject({ name: nameSchema }), result: pairedHostSchema },
   doctor: { params: z.strictObject({}), result: doctorSchema },
   /** Removes generations, layers and leftovers that nobody needs, and merges long chains of layers. */
   gc: { params: z.strictObject({ dryRun: z.boolean().default(false) }), result: collectedSchema },

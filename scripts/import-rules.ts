@@ -46,6 +46,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "guests/tiny.ts",
   "scripts/run-tests.ts",
   "service/doctor/computer.ts",
+  "service/peers/identity.ts",
   "vm/accelerator.ts",
   "vm/cpu-model.ts",
   "vm/disk-blocks.ts",

@@ -4,6 +4,7 @@ import type { Progress, ProgressUpdate } from "../common/progress.ts";
 import type { HashPool } from "../syncer/hash-pool.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
 import type { GenerationCheck } from "./generation-check.ts";
+import type { Right } from "./peers/rights.ts";
 import type { RunDirs } from "./run-dirs.ts";
 import type { Store } from "./store/store.ts";
 import type { Workspaces } from "./workspaces/workspaces.ts";
@@ -11,6 +12,11 @@ import type { Workspaces } from "./workspaces/workspaces.ts";
 /** The other hosts this one knows. */
 export interface Peers {
   list(): readonly { readonly name: string; readonly address: string }[];
+  /** Known by a socket only, where its name is a claim and everything is allowed. */
+  isClaimed(name: string): boolean;
+  /** @throws CONFLICT if the host may not do this with that workspace */
+  requireRight(peer: string, right: Right, workspace: string): void;
+  noteSeen(name: string): void;
   /** A new connection, with nothing sent on it. @throws NOT_FOUND for an unknown name, PEER if it does not answer */
   connect(name: string, signal?: AbortSignal): Promise<Duplex>;
 }

@@ -3,9 +3,10 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts";
 import { nameSchema } from "../protocol/control.ts";
+import { parsePeerAddress } from "../protocol/peer-address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 
-const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--peer NAME=SOCKET]... [--stop-machines]";
+const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--peer NAME=SOCKET]... [--stop-machines]";
 
 interface Arguments extends ServiceOptions {
   /** Machines are suspended when the service is told to end by a signal. */
@@ -31,6 +32,7 @@ function parseArguments(): Arguments {
       state: { type: "string" },
       name: { type: "string" },
       listen: { type: "string" },
+      "listen-tls": { type: "string" },
       peer: { type: "string", multiple: true, default: [] },
       "stop-machines": { type: "boolean", default: false },
     },
@@ -40,6 +42,7 @@ function parseArguments(): Arguments {
     stateDir: resolve(values.state),
     hostName: hostName(values.name),
     listen: values.listen === undefined ? null : resolve(values.listen),
+    listenTls: values["listen-tls"] === undefined ? null : parsePeerAddress(values["listen-tls"], 0),
     peers: new Map(values.peer.map(parsePeer)),
     stopMachines: values["stop-machines"],
   };

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { delay } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { HashPool } from "../syncer/hash-pool.ts";
+import type { PeerAddress } from "../protocol/peer-address.ts";
 import { probeAccelerator, type AcceleratorProbe } from "../vm/accelerator.ts";
 import { qemuVersion } from "../vm/machine-process.ts";
 import { Activity, type ServiceContext } from "./context.ts";
@@ -10,8 +11,11 @@ import { controlHandlers } from "./control/handlers.ts";
 import { GenerationCheck } from "./generation-check.ts";
 import { openLog } from "./log.ts";
 import { Migrations } from "./migration/migrations.ts";
+import { openIdentity, type Identity } from "./peers/identity.ts";
+import { PairedHosts } from "./peers/paired-hosts.ts";
 import { PeerDirectory } from "./peers/peer-directory.ts";
 import { PeerListener } from "./peers/peer-listener.ts";
+import { TlsListener } from "./peers/tls-listener.ts";
 import { RunDirs } from "./run-dirs.ts";
 import { Store } from "./store/store.ts";
 import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
@@ -23,6 +27,8 @@ export interface ServiceOptions {
   readonly hostName: string;
   /** Unix socket on which other hosts reach this one; null for none. */
   readonly listen: string | null;
+  /** Where paired hosts reach this one over TLS; null for nowhere. */
+  readonly listenTls: PeerAddress | null;
   /** Name of each other host, and the unix socket that leads to it. */
   readonly peers: ReadonlyMap<string, string>;
 }
@@ -45,6 +51,13 @@ function once<T>(ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** What only the service itself and its control API need. */
+interface OwnParts {
+  readonly deps: WorkspaceDeps;
+  readonly paired: PairedHosts;
+  readonly identity: () => Promise<Identity>;
+}
+
 /** One host's service: everything put together. */
 export class Service {
   readonly #log: Logger;
@@ -58,6 +71,7 @@ export class Service {
   #migrations: Migrations | null = null;
   #control: ControlServer | null = null;
   #listener: PeerListener | null = null;
+  #tlsListener: TlsListener | null = null;
   #ended: Promise<void> | null = null;
   #onEnded: () => void = () => undefined;
   /** Resolves when the service has been shut down through its control API or by `stop`. */
@@ -98,7 +112,11 @@ export class Service {
       };
       const workspaces = await Workspaces.open(deps);
       const service = new Service(deps, workspaces, stopping);
-      await service.#open({ ...deps, workspaces, peers: new PeerDirectory(store, peers) }, deps, options);
+      const identity = once(() => openIdentity(store.paths.identity, stopping.signal));
+      const claimed = new Set(peers.keys());
+      const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity });
+      const directory = new PeerDirectory(hostName, store, paired, peers);
+      await service.#open({ ...deps, workspaces, peers: directory }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {
@@ -110,7 +128,7 @@ export class Service {
     }
   }
 
-  async #open(ctx: ServiceContext, deps: WorkspaceDeps, { listen }: ServiceOptions): Promise<void> {
+  async #open(ctx: ServiceContext, own: OwnParts, { listen, listenTls }: ServiceOptions): Promise<void> {
     const migrations = new Migrations(ctx);
     this.#migrations = migrations;
     await migrations.recover();
@@ -118,8 +136,9 @@ export class Service {
     ctx.workspaces.checkBases();
     if (listen !== null)
       this.#listener = await PeerListener.listen(listen, (stream) => {
-        migrations.acceptPeer(stream);
+        migrations.acceptPeer(stream, null);
       });
+    if (listenTls !== null) await this.#listenTls(listenTls, own, migrations);
     let probe: AcceleratorProbe | null = null;
     // Not waited for: it takes seconds, and only what is made or started needs it.
     void ctx.accelerator().then(
@@ -133,9 +152,9 @@ export class Service {
     );
     const handlers = controlHandlers({
       ctx,
-      deps,
+      ...own,
       migrations,
-      facts: () => ({ listen, accelerator: probe?.accelerator ?? null }),
+      facts: () => ({ listen, listenTls: this.#tlsListener?.address ?? null, accelerator: probe?.accelerator ?? null }),
       migrating: (job) => {
         this.#migrating.add(job);
         void job.catch(() => undefined).finally(() => this.#migrating.delete(job));
@@ -144,6 +163,19 @@ export class Service {
       shutdown: (machines) => this.#beginStop(machines),
     });
     this.#control = await ControlServer.listen(ctx.store.paths.control, handlers, this.#log);
+  }
+
+  async #listenTls(address: PeerAddress, { paired, identity }: OwnParts, migrations: Migrations): Promise<void> {
+    this.#tlsListener = await TlsListener.listen({
+      address,
+      identity: await identity(),
+      admit: (id, socket, from) => {
+        const name = paired.recognise(id, socket, from);
+        if (name === null) this.#log.warn({ id, from }, "a host that is not paired, or has too many connections");
+        else migrations.acceptPeer(socket, name);
+        return name !== null;
+      },
+    });
   }
 
   get controlSocket(): string {
@@ -161,7 +193,7 @@ export class Service {
   async #stopMachines(machines: MachinesAtEnd): Promise<void> {
     this.#log.info({ machines }, "ending");
     this.#stopping.abort(new HomewardError("CANCELLED", "the service ends"));
-    await this.#listener?.close();
+    await Promise.all([this.#listener?.close(), this.#tlsListener?.close()]);
     // A migration that is cut off before its release lets the machine run on; after it, it ends as it would have.
     await Promise.race([Promise.allSettled([...this.#migrating, this.#migrations?.idle()]), delay(MIGRATIONS_END_MS)]);
     await this.#workspaces.stop(machines);

@@ -68,6 +68,7 @@ function lastMove(ctx: ServiceContext, name: string): WorkspaceStatus["lastMove"
 
 export interface ServiceFacts {
   readonly listen: string | null;
+  readonly listenTls: string | null;
   readonly accelerator: AcceleratorProbe["accelerator"] | null;
 }
 
@@ -79,6 +80,7 @@ export async function serviceStatus(ctx: ServiceContext, facts: ServiceFacts): P
     stateDir: ctx.store.paths.stateDir,
     accelerator: facts.accelerator,
     listen: facts.listen,
+    listenTls: facts.listenTls,
     peers: [...ctx.peers.list()],
     workspaces: await Promise.all(ctx.workspaces.list().map((workspace) => workspaceStatus(ctx, workspace))),
   };

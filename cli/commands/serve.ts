@@ -1,6 +1,8 @@
 import { join, resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
+import { HomewardError } from "../../common/errors.ts";
 import { nameSchema } from "../../protocol/control.ts";
+import { formatPeerAddress, parsePeerAddress } from "../../protocol/peer-address.ts";
 import { newCommand, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
 import { runService, startService } from "../service-process.ts";
@@ -10,7 +12,7 @@ const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
 
 interface Options {
   readonly name: string;
-  readonly listen?: string;
+  readonly listen?: readonly string[];
   readonly peer?: readonly string[];
   readonly detach?: boolean;
 }
@@ -28,14 +30,29 @@ function collectPeer(text: string, peers: readonly string[] = []): readonly stri
   return [...peers, `${hostName(text.slice(0, at))}=${resolve(text.slice(at + 1))}`];
 }
 
-function serviceArguments(stateDir: string, { name, listen, peer = [] }: Options): string[] {
+/** A path with a slash in it, or a name that is no HOST:PORT, is a socket's. */
+function collectListen(text: string, places: readonly string[] = []): readonly string[] {
+  return [...places, /^[^/]+:\d+$/.test(text) ? `tls=${formatPeerAddress(parsePeerAddress(text, 0))}` : `socket=${resolve(text)}`];
+}
+
+/** The one place of a kind to listen on, as the service takes it. */
+function listenArguments(places: readonly string[]): string[] {
+  const kinds = { "socket=": "--listen", "tls=": "--listen-tls" };
+  return Object.entries(kinds).flatMap(([prefix, option]) => {
+    const [place, more] = places.filter((each) => each.startsWith(prefix));
+    if (more !== undefined) throw new HomewardError("USAGE", "--listen takes one socket and one HOST:PORT at most");
+    return place === undefined ? [] : [option, place.slice(prefix.length)];
+  });
+}
+
+function serviceArguments(stateDir: string, { name, listen = [], peer = [] }: Options): string[] {
   return [
     SERVICE,
     "--state",
     stateDir,
     "--name",
     name,
-    ...(listen === undefined ? [] : ["--listen", resolve(listen)]),
+    ...listenArguments(listen),
     ...peer.flatMap((entry) => ["--peer", entry]),
   ];
 }
@@ -69,14 +86,20 @@ export function serveCommand(): CommandEntry {
       [
         ["homeward serve", "in the foreground"],
         ["homeward serve --detach", "in the background"],
-        ["homeward serve --name laptop --listen ~/hw/laptop.sock --peer home=$HOME/hw/home.sock", "with another host"],
+        ["homeward serve --name laptop --listen 0.0.0.0:7411", "open to the hosts that it is paired with"],
+        ["homeward serve --name laptop --listen ~/hw/laptop.sock --peer home=$HOME/hw/home.sock", "with another host of yours, through a tunnel"],
       ],
       "One service for each state folder. When it ends, machines run on and the next one takes them over, but nothing is " +
-        "recorded meanwhile.",
+        "recorded meanwhile. Over TLS only paired hosts are served; whoever can open the " +
+        "socket is believed to be who it says.",
       ["CONFLICT", "TIMEOUT"],
     )
       .option("--name <name>", "what this host is called", hostName, defaultHostName())
-      .option("--listen <socket>", "unix socket on which other hosts reach this one (default: none)")
+      .option(
+        "--listen <where>",
+        "HOST:PORT for paired hosts (TLS), or a unix socket for those of --peer; one of each (default: none)",
+        collectListen,
+      )
       .option("--peer <name=socket>", "another host and its socket, or a tunnel to it; may be repeated (default: none)", collectPeer)
       .option("--detach", "run in the background"),
     body: async (invocation, command) => {

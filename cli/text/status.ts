@@ -13,7 +13,7 @@ function howToMove({ name, generation }: WorkspaceStatus, { host, peers }: Servi
   const holder = known.find((peer) => generation?.holders.includes(peer) === true);
   if (holder !== undefined) return `homeward migrate ${name} ${holder}`;
   const peer = known[0];
-  if (peer === undefined) return "start the service with --peer NAME=SOCKET to have a host to move it to";
+  if (peer === undefined) return "homeward pair makes a host known to move it to";
   return (
     `homeward migrate ${name} ${peer}; before the first time: homeward seal ${name} --export DIR, and on ${peer}: ` +
     `homeward create ${name} --from DIR --owner ${host}`
@@ -28,18 +28,23 @@ export function nextStep(workspace: WorkspaceStatus, status: ServiceStatus): str
   return nextHere(workspace);
 }
 
-function service({ host, pid, stateDir, accelerator, listen, peers }: ServiceStatus): string {
+function listensOn(...places: readonly (string | null)[]): string {
+  const open = places.filter((place) => place !== null);
+  return open.length === 0 ? "nothing: no other host can move a workspace here" : enumerated(open.map(printable));
+}
+
+function service({ host, pid, stateDir, accelerator, listen, listenTls, peers }: ServiceStatus): string {
   const rows: readonly (readonly [label: string, text: string | null])[] = [
     ["folder", stateDir],
     [
       "machines",
       accelerator === null ? null : accelerator === "kvm" ? "on KVM" : "in software emulation: KVM does not work here",
     ],
-    ["listens on", listen ?? "nothing: no other host can move a workspace here"],
+    ["listens on", listensOn(listen, listenTls)],
     [
       "knows",
       peers.length === 0
-        ? "no other host; homeward serve --peer NAME=SOCKET makes it known"
+        ? "no other host; homeward pair makes one known"
         : enumerated(peers.map(({ name, address }) => `${name} (${printable(address)})`)),
     ],
   ];

@@ -112,7 +112,10 @@ export const statusSchema = z.strictObject({
   stateDir: pathSchema,
   /** What new machines will be run with, once it has been probed. */
   accelerator: z.enum(["kvm", "tcg"]).nullable(),
+  /** Unix socket for other hosts. */
   listen: pathSchema.nullable(),
+  /** HOST:PORT for paired hosts. */
+  listenTls: z.string().max(300).nullable(),
   peers: z.array(z.strictObject({ name: nameSchema, address: z.string().max(4096) })).max(1000),
   workspaces: z.array(workspaceStatusSchema).max(1000),
 });

@@ -3,6 +3,8 @@ import type { ControlResult } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
 import { runDoctor } from "../doctor/doctor.ts";
 import type { Migrations } from "../migration/migrations.ts";
+import type { Identity } from "../peers/identity.ts";
+import type { PairedHosts } from "../peers/paired-hosts.ts";
 import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts";
 import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
 import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
@@ -14,6 +16,8 @@ export interface HandlerParts {
   readonly ctx: ServiceContext;
   readonly deps: WorkspaceDeps;
   readonly migrations: Migrations;
+  readonly paired: PairedHosts;
+  readonly identity: () => Promise<Identity>;
   readonly facts: () => ServiceFacts;
   /** Notes a migration that is under way, and returns it. */
   readonly migrating: <T>(job: Promise<T>) => Promise<T>;
@@ -23,7 +27,7 @@ export interface HandlerParts {
 
 /** What each method of the control API does. */
 export function controlHandlers(parts: HandlerParts): ControlHandlers {
-  const { ctx, deps, migrations, facts, migrating, shutdown } = parts;
+  const { ctx, deps, migrations, paired, identity, facts, migrating, shutdown } = parts;
   const { workspaces } = ctx;
   const status = (workspace: Workspace): Promise<ControlResult<"start">> => workspaceStatus(ctx, workspace);
   return {
@@ -96,6 +100,15 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const chosen = id ?? table.newestReported();
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
+    hosts: async () => ({
+      host: ctx.hostName,
+      id: (await identity()).id,
+      listen: facts().listenTls,
+      hosts: paired.list(),
+      pending: paired.pending(),
+    }),
+    pair: (params) => paired.pair(params),
+    unpair: ({ name }) => Promise.resolve(paired.unpair(name)),
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
     gc: ({ dryRun }) => workspaces.collectGarbage(dryRun ? "find" : "remove"),
     shutdown: async ({ machines }) => {

@@ -72,6 +72,17 @@ export async function checkTool(tool: string, signal: AbortSignal | undefined): 
   }
 }
 
+/** Only hosts that meet others over TLS need it, once. */
+export async function checkOpenssl(signal: AbortSignal | undefined): Promise<Finding> {
+  try {
+    await run("openssl", ["version"], { timeoutMs: TOOL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    return fine("present");
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    return warning("missing", { hint: "It makes the certificate with which hosts are paired.", command: "apt-get install openssl" });
+  }
+}
+
 /** Software emulation is no failure: everything works with it, slower. */
 export async function checkAccelerator(signal: AbortSignal | undefined): Promise<Finding> {
   const { accelerator, reason } = await probeAccelerator(signal);

@@ -1,6 +1,6 @@
 import { toHomewardError } from "../../common/errors.ts";
 import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
-import { checkAccelerator, checkDisk, checkNode, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
+import { checkAccelerator, checkDisk, checkNode, checkOpenssl, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
 import { problem, type Finding } from "./finding.ts";
 import { checkPeers, findService } from "./hosts.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "./state-folder.ts";
@@ -32,6 +32,7 @@ export async function runDoctor({ stateDir, signal }: DoctorOptions): Promise<Co
   await look("QEMU", checkQemu);
   await look("qemu-img", () => checkTool("qemu-img", signal));
   await look("qemu-nbd", () => checkTool("qemu-nbd", signal));
+  await look("openssl", () => checkOpenssl(signal));
   await look("UEFI firmware", checkUefi);
   await look("accelerator", () => checkAccelerator(signal));
   await look("disk space", () => checkDisk(stateDir));

@@ -2,12 +2,14 @@ import { connect } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { once } from "node:events";
 import { access } from "node:fs/promises";
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { withTimeout } from "../../common/abort.ts";
 import { toHomewardError } from "../../common/errors.ts";
 import { formatSeconds } from "../../common/quantities.ts";
 import { ControlClient } from "../../protocol/control-client.ts";
 import { nameSchema } from "../../protocol/control.ts";
+import { parsePeerAddress } from "../../protocol/peer-address.ts";
 import { PeerLink } from "../migration/peer-link.ts";
 import { lockHolder } from "../store/lock.ts";
 import { StatePaths } from "../store/paths.ts";
@@ -54,7 +56,7 @@ async function stored(database: string): Promise<KnownHosts | null> {
     const db = new DatabaseSync(database, { readOnly: true });
     try {
       const [row] = hostRows.parse(db.prepare("SELECT name FROM host").all());
-      const peers = peerRows.parse(db.prepare("SELECT name, address FROM peers ORDER BY name").all());
+      const peers = peerRows.parse(db.prepare("SELECT name, address FROM peers UNION SELECT name, address FROM pairings ORDER BY name").all());
       return row === undefined ? null : { host: row.name, peers };
     } finally {
       db.close();
@@ -90,6 +92,7 @@ export async function findService(stateDir: string): Promise<ServiceFinding> {
 
 /** Greets another host as a migration would, and compares clocks. */
 async function checkPeer(host: string, { name, address }: KnownHosts["peers"][number]): Promise<Finding> {
+  if (!isAbsolute(address)) return checkPaired(name, address);
   const hint = `Is ${name} on, its service running, and the link to it up? On ${name}: homeward status`;
   const socket = connect(address);
   socket.on("error", () => undefined);
@@ -112,6 +115,22 @@ async function checkPeer(host: string, { name, address }: KnownHosts["peers"][nu
     socket.destroy();
     const error = toHomewardError(thrown);
     return warning(`cannot be reached at ${address}: ${error.message}`.slice(0, 1000), { hint: error.hint ?? hint });
+  }
+}
+
+/** Whether something takes connections there. Who it is, is proved whenever a connection is used. */
+async function checkPaired(name: string, address: string): Promise<Finding> {
+  const socket = connect(parsePeerAddress(address));
+  socket.on("error", () => undefined);
+  try {
+    await withTimeout(once(socket, "connect"), ANSWER_MS, name);
+    return fine(`something answers at ${address}`);
+  } catch (thrown) {
+    return warning(`cannot be reached at ${address}: ${toHomewardError(thrown).message}`.slice(0, 1000), {
+      hint: `Is ${name} on, and its service running with --listen? On ${name}: homeward hosts`,
+    });
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -88,6 +88,7 @@ export class Migrations {
    */
   async measure(request: MeasureRequest, options: JobOptions): Promise<MigrationReport> {
     const workspace = this.#ctx.workspaces.get(request.workspace);
+    this.#ctx.peers.requireRight(request.peer, "take", request.workspace);
     const generation = this.#ctx.store.generations.require(request.root);
     const { parent, machine } = generation.manifest;
     if (parent === null)
@@ -183,10 +184,13 @@ export class Migrations {
     }
   }
 
-  /** Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides. */
-  acceptPeer(stream: Duplex): void {
+  /**
+   * Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides.
+   * @param certified the host that a certificate proves to be at the other end; null where its name is all there is
+   */
+  acceptPeer(stream: Duplex, certified: string | null): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream)
+    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream, certified)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })
@@ -232,6 +236,7 @@ function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string)
   if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: `"homeward start ${name}" starts it.` });
   if (doing !== null)
     throw new HomewardError("CONFLICT", `${name} is busy (${doing})`, { hint: "Wait for that to end." });
+  ctx.peers.requireRight(peer, "take", name);
   requireNotMigrating(ctx, name);
   return base;
 }

@@ -289,7 +289,8 @@ export class PeerLink {
   }
 
   #vanished(): HomewardError {
-    return new HomewardError("PEER", `${this.#name()} closed the connection`);
+    const hint = "Is this host known there? homeward hosts shows there whom it sent away.";
+    return new HomewardError("PEER", `${this.#name()} closed the connection`, this.peer === "" ? { hint } : {});
   }
 
   #name(): string {

@@ -13,20 +13,22 @@ import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;
 
-/** Serves one connection that another host opened. @throws what ended it before its time; the other host was told */
+/**
+ * Serves one connection that another host opened.
+ * @param certified the host that a certificate proves to be at the other end; null where its name is all there is
+ * @throws what ended it before its time; the other host was told
+ */
 export async function servePeer(
   ctx: ServiceContext,
   settlement: Settlement,
   arrivals: Arrivals,
   stream: Duplex,
+  certified: string | null,
 ): Promise<void> {
   const link = await PeerLink.open(stream, { host: ctx.hostName, signal: ctx.stopping });
   try {
-    if (!ctx.peers.list().some(({ name }) => name === link.peer))
-      throw new HomewardError("PEER", `${ctx.hostName} does not know a host ${link.peer}`, {
-        hint: `Start the service on ${ctx.hostName} with --peer ${link.peer}=ADDRESS.`,
-      });
-    ctx.store.notePeerSeen(link.peer);
+    requireKnown(ctx, link.peer, certified);
+    ctx.peers.noteSeen(link.peer);
     const frame = await link.receive();
     switch (frame.name) {
       case "offer":
@@ -47,6 +49,18 @@ export async function servePeer(
   } finally {
     await link.close();
   }
+}
+
+/** Over TLS the certificate says who it is and the name has to agree; on a socket only names given with it count. */
+function requireKnown(ctx: ServiceContext, claimed: string, certified: string | null): void {
+  if (certified !== null && claimed !== certified)
+    throw new HomewardError("PEER", `${ctx.hostName} knows this host as ${certified}, but it calls itself ${claimed}`, {
+      hint: `On ${ctx.hostName}: homeward unpair ${certified}, then pair it with --name ${claimed}.`,
+    });
+  if (certified === null && !ctx.peers.isClaimed(claimed))
+    throw new HomewardError("PEER", `${ctx.hostName} does not know a host ${claimed}`, {
+      hint: `Start the service on ${ctx.hostName} with --peer ${claimed}=ADDRESS.`,
+    });
 }
 
 /** A destination that came back asks; if it may take the workspace, it says so at once. */
@@ -73,6 +87,7 @@ async function serveOffer(
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
+  ctx.peers.requireRight(link.peer, "push", offer.workspace);
   const letGo = ctx.store.generations.hold(offer.base);
   try {
     if (offer.kind === "measurement") await arrive(ctx, settlement, link, offer, link.signal);

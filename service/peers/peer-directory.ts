@@ -4,37 +4,63 @@ import { abortReason, withTimeout } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { Peers } from "../context.ts";
 import type { Store } from "../store/store.ts";
+import type { PairedHosts } from "./paired-hosts.ts";
+import { requireRight, type Right } from "./rights.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** The hosts that this service was told of, each with the unix socket that leads to it. */
+/** The hosts that this service was told of, each with the unix socket that leads to it, and those that it is paired with. */
 export class PeerDirectory implements Peers {
   readonly #store: Store;
+  readonly #hostName: string;
+  readonly #paired: PairedHosts;
   readonly #addresses: ReadonlyMap<string, string>;
 
   /** @param addresses name to socket path */
-  constructor(store: Store, addresses: ReadonlyMap<string, string>) {
+  constructor(hostName: string, store: Store, paired: PairedHosts, addresses: ReadonlyMap<string, string>) {
+    this.#hostName = hostName;
     this.#store = store;
+    this.#paired = paired;
     this.#addresses = addresses;
     for (const [name, address] of addresses) store.setPeer(name, address);
   }
 
   list(): { readonly name: string; readonly address: string }[] {
-    return [...this.#addresses].map(([name, address]) => ({ name, address }));
+    const bySocket = [...this.#addresses].map(([name, address]) => ({ name, address }));
+    return [...bySocket, ...this.#paired.list().map(({ name, address }) => ({ name, address }))];
+  }
+
+  isClaimed(name: string): boolean {
+    return this.#addresses.has(name);
+  }
+
+  requireRight(peer: string, right: Right, workspace: string): void {
+    const rights = this.#paired.get(peer)?.rights;
+    if (rights !== undefined) requireRight(rights, right, { host: this.#hostName, peer, workspace });
+  }
+
+  noteSeen(name: string): void {
+    if (this.isClaimed(name)) this.#store.notePeerSeen(name);
+    else this.#store.pairings.noteSeen(name);
   }
 
   async connect(name: string, signal?: AbortSignal): Promise<Duplex> {
     const address = this.#addresses.get(name);
-    const known = [...this.#addresses.keys()];
+    const known = this.list().map((host) => host.name);
+    if (address === undefined && known.includes(name)) {
+      const secure = await this.#paired.connect(name, signal);
+      this.noteSeen(name);
+      return secure;
+    }
     if (address === undefined)
       throw new HomewardError("NOT_FOUND", `this host does not know a host named ${name}`, {
         hint:
           (known.length === 0 ? "It knows none." : `It knows ${known.join(", ")}.`) +
-          ` "homeward serve --peer ${name}=SOCKET" makes another one known.`,
+          ` "homeward pair ID ADDRESS --name ${name}" makes another one known.`,
         data: { known },
       });
     const stream = await dial(name, address, signal);
-    this.#store.notePeerSeen(name);
+    this.noteSeen(name);
     return stream;
   }
 }

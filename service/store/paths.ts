@@ -7,6 +7,7 @@ const NAMES = {
   control: "control.sock",
   lock: "service.lock",
   log: "service.log",
+  identity: "identity.pem",
   blobs: "blobs",
   layers: "layers",
   generations: "generations",
@@ -79,6 +80,8 @@ export class StatePaths {
   readonly control: string;
   readonly lock: string;
   readonly log: string;
+  /** This host's key and certificate. */
+  readonly identity: string;
   readonly blobs: string;
   readonly layers: string;
   readonly generations: string;
@@ -94,6 +97,7 @@ export class StatePaths {
     this.control = join(stateDir, NAMES.control);
     this.lock = join(stateDir, NAMES.lock);
     this.log = join(stateDir, NAMES.log);
+    this.identity = join(stateDir, NAMES.identity);
     this.blobs = join(stateDir, NAMES.blobs);
     this.layers = join(stateDir, NAMES.layers);
     this.generations = join(stateDir, NAMES.generations);

@@ -87,6 +87,17 @@ const STEPS: readonly string[] = [
   -- When it was last written to a folder for another host.
   ALTER TABLE generations ADD COLUMN exported_at TEXT;
   `,
+  `
+  -- Hosts whose certificate is known. rights: JSON
+  CREATE TABLE pairings (
+    name TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    address TEXT NOT NULL,
+    rights TEXT NOT NULL,
+    paired_at TEXT NOT NULL,
+    last_seen_at TEXT
+  ) STRICT;
+  `,
 ];
 
 /**

@@ -7,6 +7,7 @@ import { GenerationsStore } from "./generations-store.ts";
 import { LayersTable } from "./layers-table.ts";
 import { takeLock } from "./lock.ts";
 import { MigrationsTable } from "./migrations-table.ts";
+import { PairingsTable } from "./pairings-table.ts";
 import { StatePaths } from "./paths.ts";
 import { WorkspacesTable } from "./workspaces-table.ts";
 
@@ -24,6 +25,7 @@ export class Store {
   readonly generations: GenerationsStore;
   readonly workspaces: WorkspacesTable;
   readonly migrations: MigrationsTable;
+  readonly pairings: PairingsTable;
   /** The computer was started anew since the last service: no process and nothing in a tmpfs is left from then. */
   readonly afterReboot: boolean;
   readonly #db: Database;
@@ -38,6 +40,7 @@ export class Store {
     this.workspaces = new WorkspacesTable(db);
     this.generations = new GenerationsStore(db, paths, this.layers, this.workspaces);
     this.migrations = new MigrationsTable(db);
+    this.pairings = new PairingsTable(db);
   }
 
   /**

@@ -42,13 +42,16 @@ export class TestHost {
   #child: ChildProcess | null = null;
   #client: ControlClient | null = null;
 
-  constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string }) {
+  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS */
+  constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string } | "paired") {
     this.name = name;
     this.#dir = dir;
     this.state = join(dir, name);
     this.files = this.state;
     const listen = join(dir, `${name}.sock`);
-    this.#args = ["--state", this.state, "--name", name, "--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
+    const reached =
+      peer === "paired" ? ["--listen-tls", "127.0.0.1:0"] : ["--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
+    this.#args = ["--state", this.state, "--name", name, ...reached];
   }
 
   async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
@@ -134,7 +137,7 @@ export class TestHost {
   }
 }
 
-async function makeTiny(near: TestHost): Promise<void> {
+export async function makeTiny(near: TestHost): Promise<void> {
   const guest = await buildGuest("tiny");
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
 }
@@ -182,11 +185,15 @@ export class TwoHosts {
   async end(): Promise<void> {
     await this.relay.close();
     await Promise.allSettled([this.near.end(), this.far.end()]);
-    for (const { state } of [this.near, this.far])
-      for (const parent of [`/run/user/${String(process.getuid?.())}`, "/tmp", "/dev/shm"])
-        await rm(join(parent, new StatePaths(state).runName), { recursive: true, force: true });
+    for (const { state } of [this.near, this.far]) await removeRunFolders(state);
     await rm(this.dir, { recursive: true, force: true });
   }
+}
+
+/** What the machines of a service leave outside its state folder. */
+export async function removeRunFolders(state: string): Promise<void> {
+  for (const parent of [`/run/user/${String(process.getuid?.())}`, "/tmp", "/dev/shm"])
+    await rm(join(parent, new StatePaths(state).runName), { recursive: true, force: true });
 }
 
 /** Types into the guest like a quick person, who looks at a line before it is sent. */
@@ -216,7 +223,7 @@ export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Bu
 }
 
 /** The tiny guest is up: its text cursor, the only red thing there is, is shown, and stays. */
-async function promptShown(client: RfbClient): Promise<void> {
+export async function promptShown(client: RfbClient): Promise<void> {
   const deadline = performance.now() + 180_000;
   for (;;) {
     await delay(200);

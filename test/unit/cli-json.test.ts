@@ -5,7 +5,7 @@ import { EXIT_MEANINGS } from "../../cli/exit-status.ts";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
 import type { ControlHandlers } from "../../service/control/connection.ts";
 import { checkLine, RESULTS } from "./cli-json-schemas.ts";
-import { MIGRATION_REPORT, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { HOSTS, MIGRATION_REPORT, MIGRATION_SUMMARY, PAIRED_HOST, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 import { runCli } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
@@ -37,6 +37,9 @@ const HANDLERS: Partial<ControlHandlers> = {
       entries: [{ atMs: 12, text: 'typed "ls"' }],
     }),
   report: () => Promise.resolve({ migrations: [MIGRATION_SUMMARY], report: MIGRATION_REPORT }),
+  hosts: () => Promise.resolve(HOSTS),
+  pair: () => Promise.resolve(PAIRED_HOST),
+  unpair: () => Promise.resolve(PAIRED_HOST),
   gc: ({ dryRun }) =>
     Promise.resolve({
       dryRun,
@@ -61,6 +64,9 @@ const COMMAND_LINES = [
   "migrate work home",
   "log work",
   "report",
+  "hosts",
+  "pair ABC home:7411 --name home --workspaces work",
+  "unpair home",
   "gc --dry-run",
   "delete work --yes",
   "delete work",

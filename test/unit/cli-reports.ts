@@ -1,4 +1,4 @@
-import type { MigrationRow, MigrationSummary, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import type { Hosts, MigrationRow, MigrationSummary, PairedHost, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 
 /** Valid messages of the service, to be changed where a test needs it. */
@@ -28,8 +28,26 @@ export const SERVICE_STATUS: ServiceStatus = {
   stateDir: "/home/me/.local/share/homeward",
   accelerator: "tcg",
   listen: null,
+  listenTls: null,
   peers: [{ name: "home", address: "/tmp/home.sock" }],
   workspaces: [WORKSPACE_STATUS],
+};
+
+export const PAIRED_HOST: PairedHost = {
+  name: "home",
+  id: "HOMEXXX".concat("-HOMEXXX".repeat(7)),
+  address: "home.example:7411",
+  rights: { push: true, take: false, workspaces: ["work"] },
+  pairedAt: "2026-01-02T03:00:00.000Z",
+  lastSeenAt: "2026-01-02T03:04:05.000Z",
+};
+
+export const HOSTS: Hosts = {
+  host: "laptop",
+  id: "LAPTOPX".concat("-LAPTOPX".repeat(7)),
+  listen: "192.0.2.1:7411",
+  hosts: [PAIRED_HOST],
+  pending: [{ id: "STRANGE".concat("-STRANGE".repeat(7)), address: "192.0.2.9:41000", seenAt: "2026-01-02T03:04:05.000Z" }],
 };
 
 export const MIGRATION_ROW: MigrationRow = {

@@ -35,7 +35,7 @@ describe("statusText", () => {
 
   it("tells a newcomer what to do first", () => {
     const text = statusText({ ...SERVICE_STATUS, peers: [], workspaces: [] });
-    expect(text).toContain("no other host; homeward serve --peer NAME=SOCKET makes it known");
+    expect(text).toContain("no other host; homeward pair makes one known");
     expect(text).toContain("homeward create work --guest desktop");
   });
 
@@ -94,7 +94,7 @@ describe("nextStep", () => {
   });
 
   it("without another host", () => {
-    expect(nextStep(WORKSPACE_STATUS, { ...SERVICE_STATUS, peers: [] })).toContain("--peer NAME=SOCKET");
+    expect(nextStep(WORKSPACE_STATUS, { ...SERVICE_STATUS, peers: [] })).toContain("homeward pair");
   });
 });
 

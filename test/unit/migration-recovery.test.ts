@@ -99,6 +99,9 @@ class FakeHost {
       peers: {
         list: () => [{ name: other.name, address: "" }],
         connect: () => connectTo(other),
+        isClaimed: (name: string) => name === other.name,
+        requireRight: () => undefined,
+        noteSeen: () => undefined,
       },
       activity: new Activity(),
       generationCheck: { vouch: () => Promise.resolve() },
@@ -121,7 +124,7 @@ function connectTo(host: FakeHost): Promise<Duplex> {
   if (host.migrations === null) return Promise.reject(new HomewardError("PEER", `${host.name} cannot be reached`));
   const [mine, theirs] = duplexPair();
   mine.on("error", () => undefined);
-  host.migrations.acceptPeer(theirs);
+  host.migrations.acceptPeer(theirs, null);
   return Promise.resolve(mine);
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Activity } from "../../service/context.ts";
 import { openLog } from "../../service/log.ts";
+import { PairedHosts } from "../../service/peers/paired-hosts.ts";
 import { PeerDirectory } from "../../service/peers/peer-directory.ts";
 import { PeerListener } from "../../service/peers/peer-listener.ts";
 import { RunDirs } from "../../service/run-dirs.ts";
@@ -152,11 +153,16 @@ describe("an exported generation's folder", () => {
   });
 });
 
+function noPairs({ pairings: table }: Store): PairedHosts {
+  const identity = (): Promise<never> => Promise.reject(new Error("none is needed"));
+  return new PairedHosts({ table, hostName: "alpha", claimed: new Set(["beta"]), identity });
+}
+
 describe("peers", () => {
   it("are reached by name, or not", async () => {
     const store = await Store.open(join(dir, "state"), "alpha");
     const socket = join(dir, "beta.sock");
-    const directory = new PeerDirectory(store, new Map([["beta", socket]]));
+    const directory = new PeerDirectory("alpha", store, noPairs(store), new Map([["beta", socket]]));
     expect(directory.list()).toEqual([{ name: "beta", address: socket }]);
     await expect(directory.connect("gamma")).rejects.toMatchObject({ code: "NOT_FOUND" });
     await expect(directory.connect("beta")).rejects.toMatchObject({ code: "PEER" });
