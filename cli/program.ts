@@ -16,6 +16,7 @@ import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pairCommand } from "./commands/pair.ts";
 import { powerCommand } from "./commands/power.ts";
+import { recordCommand } from "./commands/record.ts";
 import { reportCommand } from "./commands/report.ts";
 import { sealCommand } from "./commands/seal.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -36,6 +37,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   consoleCommand,
   suspendCommand,
   powerCommand,
+  recordCommand,
   sealCommand,
   migrateCommand,
   hostsCommand,

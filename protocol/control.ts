@@ -37,7 +37,7 @@ export const LOG_LINE_CHARACTERS = 300;
 export const logEntrySchema = z.strictObject({
   /** Milliseconds since the generation. */
   atMs: z.number(),
-  /** One line for people. Typed characters are in it: a log is as secret as what was typed. */
+  /** One line for people. What was typed is in it only if that was asked for. */
   text: z.string().max(LOG_LINE_CHARACTERS),
 });
 
@@ -113,6 +113,11 @@ export const controlMethods = {
     params: z.strictObject({ workspace: nameSchema, action: z.enum(["reset", "powerdown", "off"]) }),
     result: workspaceStatusSchema,
   },
+  /** Pauses the recording, at once, until "resume"; that one needs a running machine. */
+  record: {
+    params: z.strictObject({ workspace: nameSchema, action: z.enum(["pause", "resume"]) }),
+    result: workspaceStatusSchema,
+  },
   console: { params: workspaceParams, result: z.strictObject({ path: pathSchema }) },
   /** Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: zstd, null chooses. */
   migrate: {
@@ -142,6 +147,8 @@ export const controlMethods = {
       workspace: nameSchema,
       root: sha256Schema.optional(),
       limit: z.int().min(0).max(2000).default(200),
+      /** What was typed, not only how much. */
+      showText: z.boolean().default(false),
     }),
     result: z.strictObject({
       root: sha256Schema,
@@ -177,7 +184,7 @@ export const controlMethods = {
 } as const;
 
 /** Short calls that were begun on purpose and are finished even if the one who asked has gone. */
-export const FINISHED_WITHOUT_CLIENT: ReadonlySet<string> = new Set(["suspend", "power", "delete", "shutdown"]);
+export const FINISHED_WITHOUT_CLIENT: ReadonlySet<string> = new Set(["suspend", "power", "record", "delete", "shutdown"]);
 
 export type ControlMethods = typeof controlMethods;
 export type ControlMethod = keyof ControlMethods;

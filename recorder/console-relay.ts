@@ -2,6 +2,7 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { HeldInput } from "./held-input.ts";
+import { PauseKey } from "./pause-key.ts";
 import { ViewerConnection, type InputTap } from "./viewer-connection.ts";
 
 export type { InputTap } from "./viewer-connection.ts";
@@ -11,6 +12,8 @@ export interface ConsoleRelayOptions {
   readonly vncSocket: string;
   /** Where viewers connect. Its directory keeps strangers out (0700); a stale socket there is replaced. */
   readonly consoleSocket: string;
+  /** Someone pressed Ctrl+Alt+Shift+F12, which the guest then does not get; without this it does. */
+  readonly onPauseKey?: () => void;
   /** Told why a viewer was turned away or cut off. */
   readonly onViewerError?: (error: HomewardError) => void;
 }
@@ -92,7 +95,7 @@ export class ConsoleRelay {
   }
 
   #accept(socket: Socket): void {
-    const { vncSocket, onViewerError } = this.#options;
+    const { vncSocket, onPauseKey, onViewerError } = this.#options;
     if (this.#viewers.size >= MAX_VIEWERS) {
       onViewerError?.(new HomewardError("CONFLICT", `the console has ${MAX_VIEWERS} viewers already`));
       socket.destroy();
@@ -102,7 +105,8 @@ export class ConsoleRelay {
       key: (down, keysym, keycode) => this.#tap?.key(down, keysym, keycode),
       pointer: (x, y, buttons) => this.#tap?.pointer(x, y, buttons),
     };
-    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, (error) => {
+    const pauseKey = onPauseKey === undefined ? null : new PauseKey(onPauseKey);
+    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, pauseKey, (error) => {
       this.#viewers.delete(viewer);
       if (error !== undefined) onViewerError?.(error);
     });

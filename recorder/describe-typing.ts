@@ -38,6 +38,7 @@ export class TypingLines {
   #parts: string[] = [];
   #text = "";
   #keys = 0;
+  #characters = 0;
   #lastMs = 0;
 
   constructor(lines: LineQueue, showText: boolean) {
@@ -65,10 +66,20 @@ export class TypingLines {
   end(): void {
     if (this.#line === undefined) return;
     this.#endText();
-    this.#line.text = this.#showText ? `typed ${this.#parts.join(" ")}` : `typed ${this.#keys} keys`;
+    this.#line.text = this.#showText ? `typed ${this.#parts.join(" ")}` : this.#masked();
     this.#line = undefined;
     this.#parts = [];
     this.#keys = 0;
+    this.#characters = 0;
+  }
+
+  /** How much, and nothing of what: not even which other keys, which tell a password's mistakes. */
+  #masked(): string {
+    const others = this.#keys - this.#characters;
+    const parts = [[this.#characters, "character"] as const, [others, "other key"] as const]
+      .filter(([count]) => count > 0)
+      .map(([count, what]) => `${count} ${what}${count === 1 ? "" : "s"}`);
+    return `typed ${parts.join(" and ")}`;
   }
 
   #add(keysym: number): void {
@@ -78,6 +89,7 @@ export class TypingLines {
     const character = characterOf(keysym);
     if (chord === "" && character !== undefined) {
       this.#text += character;
+      this.#characters++;
     } else {
       this.#endText();
       const name = character ?? nameOf(keysym);

@@ -4,8 +4,8 @@ import { PointerLines } from "./describe-pointer.ts";
 import { TypingLines } from "./describe-typing.ts";
 
 export interface DescribeOptions {
-  /** Print what was typed (default); otherwise only how many keys. */
-  readonly showText?: boolean;
+  /** Print what was typed; otherwise only how much. */
+  readonly showText: boolean;
 }
 
 function describeOther(event: Exclude<InputEvent, KeyInput | PointerInput>): string {
@@ -29,10 +29,10 @@ function describeOther(event: Exclude<InputEvent, KeyInput | PointerInput>): str
  */
 export async function* describeLog(
   events: Iterable<InputEvent> | AsyncIterable<InputEvent>,
-  options: DescribeOptions = {},
+  { showText }: DescribeOptions,
 ): AsyncGenerator<FinishedLine, void, undefined> {
   const lines = new LineQueue();
-  const typing = new TypingLines(lines, options.showText ?? true);
+  const typing = new TypingLines(lines, showText);
   const pointer = new PointerLines(lines);
   for await (const event of events) {
     if (event.kind === "key") {

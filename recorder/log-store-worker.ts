@@ -2,11 +2,13 @@ import { closeSync, existsSync, openSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { HomewardError, sqliteCode, type ErrorCode } from "../common/errors.ts";
-import type { CloseRequest, LogStoreReply, LogStoreRequest } from "./log-store.ts";
+import { LogKeys, SEALED_EXTRA_BYTES } from "./log-keys.ts";
+import type { DatabaseRequest, LogStoreFiles, LogStoreReply, LogStoreRequest, StoredSegment } from "./log-store.ts";
 
 /** The thread behind LogStore: one request after the other, each answered when it is on disk. */
 
-const SCHEMA_VERSION = 1;
+/** 1: segments in plain text. */
+const SCHEMA_VERSION = 2;
 /** sqlite3.h: the low byte of this result code matters here. */
 const SQLITE_CONSTRAINT = 19;
 
@@ -18,14 +20,17 @@ function open(path: string): DatabaseSync {
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
   if (version > SCHEMA_VERSION)
     throw new HomewardError("INCOMPATIBLE", `the input log ${path} was written by a newer Homeward`);
-  db.exec(`CREATE TABLE IF NOT EXISTS segments (
+  db.exec(`BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS segments (
     generation TEXT NOT NULL, seq INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL,
     events INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (generation, seq)) STRICT;
-    PRAGMA user_version = ${SCHEMA_VERSION}`);
+    -- What is in plain text is overwritten, and the log known to be unreadable there.
+    ${version < SCHEMA_VERSION ? "UPDATE segments SET data = x'';" : ""}
+    PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  if (version < SCHEMA_VERSION) db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   return db;
 }
 
-function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest>): unknown {
+function answer(db: DatabaseSync, request: DatabaseRequest): unknown {
   switch (request.op) {
     case "append": {
       const { seq, firstMs, lastMs, events, data } = request.segment;
@@ -35,23 +40,26 @@ function answer(db: DatabaseSync, request: Exclude<LogStoreRequest, CloseRequest
         firstMs,
         lastMs,
         events,
-        data,
+        keys.seal(request.generation, seq, data),
       );
       return undefined;
     }
-    case "segments":
-      return db
+    case "segments": {
+      const rows = db
         .prepare(
           `SELECT seq, first_ms AS firstMs, last_ms AS lastMs, events, data FROM segments
            WHERE generation = ? ORDER BY seq`,
         )
-        .all(request.generation);
+        .all(request.generation) as unknown as StoredSegment[];
+      // One that does not open is empty, which nobody can decode: the log is damaged there.
+      return rows.map((row) => ({ ...row, data: keys.open(request.generation, row.seq, row.data) ?? Buffer.alloc(0) }));
+    }
     case "summary":
     case "begin":
       return {
         ...db
           .prepare(
-            `SELECT count(*) AS segments, coalesce(sum(length(data)), 0) AS bytes, coalesce(sum(events), 0) AS events,
+            `SELECT count(*) AS segments, coalesce(sum(max(length(data) - ${SEALED_EXTRA_BYTES}, 0)), 0) AS bytes, coalesce(sum(events), 0) AS events,
                coalesce(min(first_ms), 0) AS firstMs, coalesce(max(last_ms), 0) AS lastMs,
                coalesce(max(seq) + 1, 0) AS nextSeq FROM segments WHERE generation = ?`,
           )
@@ -80,7 +88,8 @@ function codeOf(error: unknown): ErrorCode {
 
 /** Added to the name of a file that was damaged. */
 const ASIDE = ".damaged";
-const path = String(workerData);
+const { path, keyPlace } = workerData as LogStoreFiles;
+const keys = new LogKeys(keyPlace);
 let db: DatabaseSync | undefined;
 
 /** The machine goes on and is recorded, whatever became of the file; only a replay has to end before the damage. */
@@ -101,7 +110,9 @@ function beginAnew(generation: string): DatabaseSync {
 }
 
 /** @throws what SQLite throws, or a HomewardError */
-function serve(request: Exclude<LogStoreRequest, CloseRequest>): unknown {
+function serve(request: DatabaseRequest): unknown {
+  // Whatever became of the file.
+  if (request.op === "truncate") keys.forget(request.generation);
   try {
     db ??= open(path);
     return answer(db, request);
@@ -113,15 +124,23 @@ function serve(request: Exclude<LogStoreRequest, CloseRequest>): unknown {
   }
 }
 
+function perform(request: LogStoreRequest): unknown {
+  switch (request.op) {
+    case "close":
+      db?.close();
+      return undefined;
+    case "forget-all":
+      keys.forgetAll();
+      return undefined;
+    default:
+      return serve(request);
+  }
+}
+
 parentPort?.on("message", ({ id, ...request }: LogStoreRequest & { id: number }) => {
   let reply: LogStoreReply;
   try {
-    if (request.op === "close") {
-      db?.close();
-      reply = { id, result: undefined };
-    } else {
-      reply = { id, result: serve(request) };
-    }
+    reply = { id, result: perform(request) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     reply = { id, code: codeOf(error), message: `the input log ${path}: ${message}` };

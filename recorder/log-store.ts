@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { HomewardError, type ErrorCode } from "../common/errors.ts";
+import type { LogKeyPlace } from "./log-keys.ts";
 
 export interface StoredSegment {
   /** Counts from 0 within a generation, without gaps. */
@@ -24,15 +25,17 @@ export interface LogSummary {
   readonly nextSeq: number;
 }
 
-export interface CloseRequest {
-  readonly op: "close";
+/** What the worker thread begins with. */
+export interface LogStoreFiles {
+  readonly path: string;
+  readonly keyPlace: LogKeyPlace;
 }
 
 /** What the worker thread understands; see log-store-worker.ts. */
-export type LogStoreRequest =
+export type DatabaseRequest =
   | { readonly op: "append"; readonly generation: string; readonly segment: Omit<StoredSegment, "bytes"> }
-  | { readonly op: "segments" | "summary" | "begin" | "truncate"; readonly generation: string }
-  | CloseRequest;
+  | { readonly op: "segments" | "summary" | "begin" | "truncate"; readonly generation: string };
+export type LogStoreRequest = DatabaseRequest | { readonly op: "close" | "forget-all" };
 
 export type LogStoreReply = { readonly id: number } & (
   | { readonly result: unknown }
@@ -45,7 +48,8 @@ interface Waiting {
 }
 
 /**
- * The stored input logs of one workspace: an SQLite file of segments by generation. All of SQLite is in a worker thread,
+ * The stored input logs of one workspace: an SQLite file of segments by generation, each encrypted
+ * with its generation's key, which is kept elsewhere. All of SQLite is in a worker thread,
  * because each commit waits for the disk and the event loop forwards the user's keystrokes meanwhile.
  */
 export class LogStore {
@@ -70,8 +74,9 @@ export class LogStore {
   }
 
   /** Opens or makes the file (0600). That it cannot be used is said by the first call that needs it. */
-  static open(dbPath: string): LogStore {
-    return new LogStore(new Worker(new URL("./log-store-worker.ts", import.meta.url), { workerData: dbPath }));
+  static open(dbPath: string, keyPlace: LogKeyPlace): LogStore {
+    const workerData: LogStoreFiles = { path: dbPath, keyPlace };
+    return new LogStore(new Worker(new URL("./log-store-worker.ts", import.meta.url), { workerData }));
   }
 
   /**
@@ -93,7 +98,7 @@ export class LogStore {
     });
   }
 
-  /** All segments of a generation's log, in order. */
+  /** All segments of a generation's log, in order; those that its key does not open are empty, which is DAMAGED to read. */
   async segments(generationRoot: string): Promise<StoredSegment[]> {
     const rows = (await this.#ask({ op: "segments", generation: generationRoot })) as Omit<StoredSegment, "bytes">[];
     return rows.map((row) => {
@@ -115,9 +120,14 @@ export class LogStore {
     return (await this.#ask({ op: "begin", generation: generationRoot })) as LogSummary;
   }
 
-  /** Forgets a generation's log for good: what the user typed is overwritten in the file. */
+  /** Forgets a generation's log for good: first its key, then what is in the file is overwritten. */
   async truncate(generationRoot: string): Promise<void> {
     await this.#ask({ op: "truncate", generation: generationRoot });
+  }
+
+  /** Forgets all logs of the workspace for good: their keys. The file is the caller's to remove. */
+  async forgetAll(): Promise<void> {
+    await this.#ask({ op: "forget-all" });
   }
 
   /** Closes the file after what was asked before is done. */

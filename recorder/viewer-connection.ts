@@ -4,6 +4,7 @@ import { extendedKeyEvent, keyEvent, pointerEvent } from "../vm/rfb/client-messa
 import { StepwiseParser } from "../vm/rfb/stepwise-parser.ts";
 import { viewerMessages } from "../vm/rfb/viewer-messages.ts";
 import type { HeldInput } from "./held-input.ts";
+import type { PauseKey } from "./pause-key.ts";
 
 /** Told of each input event just after it was sent on to the guest. */
 export interface InputTap {
@@ -22,6 +23,7 @@ export class ViewerConnection {
   readonly #server: Socket;
   readonly #held: HeldInput;
   readonly #tap: InputTap;
+  readonly #pauseKey: PauseKey | null;
   readonly #onClosed: (error: HomewardError | undefined) => void;
   #failure: HomewardError | undefined;
   #closed = false;
@@ -31,11 +33,13 @@ export class ViewerConnection {
     vncSocket: string,
     held: HeldInput,
     tap: InputTap,
+    pauseKey: PauseKey | null,
     onClosed: (error: HomewardError | undefined) => void,
   ) {
     this.#viewer = viewer;
     this.#held = held;
     this.#tap = tap;
+    this.#pauseKey = pauseKey;
     this.#onClosed = onClosed;
     this.#server = connect({ path: vncSocket });
     this.#server.pipe(viewer);
@@ -72,6 +76,7 @@ export class ViewerConnection {
         forward: (bytes) => {
           this.#server.write(bytes);
         },
+        swallows: (down, keysym) => this.#pauseKey?.swallows(down, keysym) ?? false,
         key: (down, keysym, keycode) => {
           this.#held.key(down, keysym, keycode);
           this.#tap.key(down, keysym, keycode);

@@ -6,7 +6,8 @@ import { nameSchema } from "../protocol/control.ts";
 import { parsePeerAddress } from "../protocol/peer-address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 
-const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--peer NAME=SOCKET]... [--stop-machines]";
+const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--peer NAME=SOCKET]... [--stop-machines]" +
+  " [--keep-logs DAYS] [--no-pause-key]";
 
 interface Arguments extends ServiceOptions {
   /** Machines are suspended when the service is told to end by a signal. */
@@ -17,6 +18,11 @@ function hostName(text: string): string {
   const name = nameSchema.safeParse(text);
   if (name.success) return name.data;
   throw new HomewardError("USAGE", `"${text}" cannot be a host's name: 1 to 32 lower-case letters, digits and hyphens`);
+}
+
+function days(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw new HomewardError("USAGE", `"${text}" is not a number of days`);
 }
 
 function parsePeer(text: string): [name: string, socket: string] {
@@ -34,6 +40,8 @@ function parseArguments(): Arguments {
       listen: { type: "string" },
       "listen-tls": { type: "string" },
       peer: { type: "string", multiple: true, default: [] },
+      "keep-logs": { type: "string" },
+      "no-pause-key": { type: "boolean", default: false },
       "stop-machines": { type: "boolean", default: false },
     },
   });
@@ -44,6 +52,8 @@ function parseArguments(): Arguments {
     listen: values.listen === undefined ? null : resolve(values.listen),
     listenTls: values["listen-tls"] === undefined ? null : parsePeerAddress(values["listen-tls"], 0),
     peers: new Map(values.peer.map(parsePeer)),
+    pauseKey: !values["no-pause-key"],
+    keepLogsDays: values["keep-logs"] === undefined ? null : days(values["keep-logs"]),
     stopMachines: values["stop-machines"],
   };
 }

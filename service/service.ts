@@ -31,10 +31,16 @@ export interface ServiceOptions {
   readonly listenTls: PeerAddress | null;
   /** Name of each other host, and the unix socket that leads to it. */
   readonly peers: ReadonlyMap<string, string>;
+  /** See WorkspaceDeps. */
+  readonly pauseKey: boolean;
+  readonly keepLogsDays: number | null;
 }
 
 /** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
 const MIGRATIONS_END_MS = 20_000;
+
+/** How late an input log may be forgotten. */
+const TIDY_EVERY_MS = 60 * 60 * 1000;
 
 export type MachinesAtEnd = "keep" | "suspend" | "kill";
 
@@ -95,7 +101,7 @@ export class Service {
    * @throws CONFLICT if another service has the state folder, ENVIRONMENT
    */
   static async start(options: ServiceOptions): Promise<Service> {
-    const { stateDir, hostName, peers } = options;
+    const { stateDir, hostName, peers, pauseKey, keepLogsDays } = options;
     const store = await Store.open(stateDir, hostName);
     const log = await openLog(store.paths.log, hostName);
     const stopping = new AbortController();
@@ -107,6 +113,8 @@ export class Service {
         ...parts,
         generationCheck: new GenerationCheck(parts),
         activity: new Activity(),
+        pauseKey,
+        keepLogsDays,
         accelerator: once(() => probeAccelerator(stopping.signal)),
         qemuVersion: once(majorMinor),
       };
@@ -134,6 +142,7 @@ export class Service {
     await migrations.recover();
     ctx.workspaces.tidy();
     ctx.workspaces.checkBases();
+    if (own.deps.keepLogsDays !== null) this.#tidyHourly(ctx);
     if (listen !== null)
       this.#listener = await PeerListener.listen(listen, (stream) => {
         migrations.acceptPeer(stream, null);
@@ -175,6 +184,16 @@ export class Service {
         else migrations.acceptPeer(socket, name);
         return name !== null;
       },
+    });
+  }
+
+  /** Logs also come of age in a service that has nothing else to do. */
+  #tidyHourly({ workspaces, stopping }: ServiceContext): void {
+    const timer = setInterval(() => {
+      workspaces.tidy();
+    }, TIDY_EVERY_MS).unref();
+    stopping.addEventListener("abort", () => {
+      clearInterval(timer);
     });
   }
 

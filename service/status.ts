@@ -32,6 +32,7 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     lastMove: lastMove(ctx, workspace.name),
     migration:
       migration === undefined ? null : { row: migration, progress: ctx.activity.get(workspace.name) },
+    recordingPaused: record.recordingPaused,
     note: record.note,
   };
 }

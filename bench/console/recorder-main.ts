@@ -15,7 +15,7 @@ export interface RecorderFigures {
 }
 
 const [vncSocket = "", consoleSocket = "", logPath = ""] = process.argv.slice(2);
-const log = LogStore.open(logPath);
+const log = LogStore.open(logPath, { dir: `${logPath}-keys`, workspace: "bench" });
 const recorder = await Recorder.start({
   vncSocket,
   consoleSocket,

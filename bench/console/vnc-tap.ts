@@ -39,6 +39,7 @@ export class VncTap {
         forward: (bytes) => {
           vnc.write(bytes);
         },
+        swallows: () => false,
         key: () => undefined,
         pointer: (x, y) => {
           this.onPointer(x, y, nowMs);

@@ -23,16 +23,19 @@ export function logCommand(): CommandEntry {
       [
         ["homeward log work", "the newest entries"],
         ["homeward log work --limit 0", "only how much there is"],
+        ["homeward log work --show-text", "with what was typed"],
       ],
-      "Keys, pointer, checkpoints of the screen, power and network use. What was typed is in it, passwords too.",
+      "Keys, pointer, checkpoints of the screen, power and network use. Of what was typed only how much, unless it is asked for: " +
+        "passwords are in it, too.",
       ["NOT_FOUND", "CONFLICT", "DAMAGED"],
     )
       .argument("<workspace>", "its name")
       .option("--root <root>", "the log that starts at this generation (64 hexadecimal digits; default: the newest)")
-      .option("--limit <number>", "how many lines at most, the newest; 0 to 2000", wholeNumber(0, 2000), 200),
+      .option("--limit <number>", "how many lines at most, the newest; 0 to 2000", wholeNumber(0, 2000), 200)
+      .option("--show-text", "show what was typed, passwords included"),
     body: async (invocation, command) => {
-      const { root, limit } = command.opts<{ root?: string; limit: number }>();
-      const params = { workspace: argument(command, 0), limit, ...(root === undefined ? {} : { root }) };
+      const { root, limit, showText = false } = command.opts<{ root?: string; limit: number; showText?: boolean }>();
+      const params = { workspace: argument(command, 0), limit, showText, ...(root === undefined ? {} : { root }) };
       invocation.output.result(await callService(invocation, "log", params), (answer) => logText(answer, limit));
     },
   };

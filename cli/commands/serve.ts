@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "commander";
 import { HomewardError } from "../../common/errors.ts";
 import { nameSchema } from "../../protocol/control.ts";
 import { formatPeerAddress, parsePeerAddress } from "../../protocol/peer-address.ts";
-import { newCommand, type CommandEntry } from "../command.ts";
+import { newCommand, wholeNumber, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
 import { runService, startService } from "../service-process.ts";
 import { defaultHostName } from "../state-dir.ts";
@@ -15,6 +15,8 @@ interface Options {
   readonly listen?: readonly string[];
   readonly peer?: readonly string[];
   readonly detach?: boolean;
+  readonly keepLogs?: number;
+  readonly pauseKey: boolean;
 }
 
 function hostName(text: string): string {
@@ -45,7 +47,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], peer = [] }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [] }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -53,6 +55,8 @@ function serviceArguments(stateDir: string, { name, listen = [], peer = [] }: Op
     "--name",
     name,
     ...listenArguments(listen),
+    ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
+    ...(pauseKey ? [] : ["--no-pause-key"]),
     ...peer.flatMap((entry) => ["--peer", entry]),
   ];
 }
@@ -101,6 +105,12 @@ export function serveCommand(): CommandEntry {
         collectListen,
       )
       .option("--peer <name=socket>", "another host and its socket, or a tunnel to it; may be repeated (default: none)", collectPeer)
+      .option(
+        "--keep-logs <days>",
+        "forget input logs this long after the next generation, 0 to 36500 (default: keep them with their generation)",
+        wholeNumber(0, 36_500),
+      )
+      .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
       .option("--detach", "run in the background"),
     body: async (invocation, command) => {
       const options = command.opts<Options>();

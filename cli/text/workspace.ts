@@ -97,11 +97,13 @@ export function workspaceText(
   now: Date = new Date(),
   next: string | null = nextHere(workspace),
 ): string {
-  const { name, console: socket, note } = workspace;
+  const { name, console: socket, note, recordingPaused } = workspace;
+  const paused = `recording is paused: nothing that is typed or shown is kept; "homeward record resume ${name}" ends that`;
   const rows: readonly (readonly [label: string, text: string | null])[] = [
     ["machine", machine(workspace)],
     ["generation", generationText(workspace, now)],
     ["recorded", recorded(workspace)],
+    ["private", recordingPaused && workspace.owner === "here" ? paused : null],
     ["to move", toMove(workspace)],
     ["moving", moving(workspace)],
     ["console", socket],

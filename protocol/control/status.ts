@@ -100,6 +100,8 @@ export const workspaceStatusSchema = z.strictObject({
     .strictObject({ from: nameSchema, to: nameSchema, finishedAt: timeSchema, bytes: countSchema, seconds: z.number().nonnegative() })
     .nullable(),
   migration: z.strictObject({ row: migrationRowSchema, progress: progressSchema.nullable() }).nullable(),
+  /** The user has paused the recording: nothing is recorded until it is resumed. */
+  recordingPaused: z.boolean(),
   /** Something the user should know, e.g. that the machine was found dead. */
   note: z.string().max(1000).nullable(),
 });

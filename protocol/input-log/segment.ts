@@ -60,6 +60,8 @@ export async function decodeSegment(data: Buffer): Promise<InputEvent[]> {
   const what = "log segment";
   if (data.length > INPUT_LOG_LIMITS.segmentBytes)
     throw new HomewardError("DAMAGED", `a ${what} is ${data.length} bytes long`);
+  // What a store hands out in the place of one that it cannot.
+  if (data.length === 0) throw new HomewardError("DAMAGED", `a ${what} is lost, or was changed where it is kept`);
   const reader = new ByteReader(data, what);
   if (reader.u32() !== MAGIC) throw new HomewardError("DAMAGED", `this is no ${what}`);
   const version = reader.u8();

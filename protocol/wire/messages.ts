@@ -51,8 +51,11 @@ export const offerSchema = z.strictObject({
   hold: z.boolean(),
 });
 
-/** `whole`: the device state was not sent as a delta. */
-export const deviceEndSchema = z.strictObject({ whole: z.boolean() });
+/**
+ * `whole`: the device state was not sent as a delta. `recording_paused`: the user has paused the recording, which then stays
+ * paused on the host that takes the workspace.
+ */
+export const deviceEndSchema = z.strictObject({ whole: z.boolean(), recording_paused: z.boolean().default(false) });
 
 export const preparedSchema = z.strictObject({
   root: sha256Schema,

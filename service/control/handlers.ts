@@ -63,6 +63,11 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       await workspace.power(params.action, call);
       return status(workspace);
     },
+    record: async (params) => {
+      const workspace = workspaces.get(params.workspace);
+      await (params.action === "pause" ? workspace.pauseRecording() : workspace.resumeRecording());
+      return status(workspace);
+    },
     console: (params) => {
       const { running, name } = workspaces.get(params.workspace);
       if (running !== null) return Promise.resolve({ path: running.consoleSocket });
@@ -88,7 +93,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     log: (params) => {
       const workspace = workspaces.get(params.workspace);
       const root = params.root ?? workspace.base;
-      if (root !== null) return inputLogOf(workspace, root, params.limit);
+      if (root !== null) return inputLogOf(workspace, root, params);
       throw new HomewardError("CONFLICT", `${workspace.name} has no generation, so nothing is recorded yet`, {
         hint: `"homeward seal ${workspace.name}" makes one.`,
       });

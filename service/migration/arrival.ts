@@ -52,6 +52,7 @@ export class Arrival {
   #twin: TwinRun | null = null;
   #twinDone: Promise<TwinResult> = Promise.resolve(NO_TWIN);
   /** Whether the generation was not there before: then a migration that comes to nothing removes it again. */
+  #recordingPaused = false;
   #isNewGeneration = false;
 
   constructor(ctx: ServiceContext, options: ArrivalOptions) {
@@ -138,7 +139,9 @@ export class Arrival {
   async #receiveDevice(): Promise<{ device: Buffer; isWholeDevice: boolean }> {
     const { link, offer } = this.#options;
     const { payloads, end } = await collectFrames(link, "device", "deviceEnd", offer.device_bytes + DEVICE_SPARE_BYTES);
-    return { device: Buffer.concat(payloads), isWholeDevice: decodeMessage("deviceEnd", end).whole };
+    const { whole, recording_paused } = decodeMessage("deviceEnd", end);
+    this.#recordingPaused = recording_paused;
+    return { device: Buffer.concat(payloads), isWholeDevice: whole };
   }
 
   async #build(
@@ -208,7 +211,7 @@ export class Arrival {
     await this.#ctx.store.generations.install(generation, () => {
       journal.advance("prepare", {
         root: manifest.root,
-        data: { hold: offer.hold, newGeneration: this.#isNewGeneration },
+        data: { hold: offer.hold, newGeneration: this.#isNewGeneration, recordingPaused: this.#recordingPaused },
       });
     });
   }

@@ -30,6 +30,8 @@ const MAX_LEVEL = 19;
 /** A state that stands still. */
 export interface AtRest {
   readonly state: StateAtRest;
+  /** The user has paused the recording. */
+  readonly recordingPaused: boolean;
   /** The input log that led to it; without segments in overlay mode. */
   readonly log: readonly NumberedSegment[];
   /** What the user should know about it. */
@@ -72,6 +74,7 @@ export class Departure {
   readonly #ctx: ServiceContext;
   readonly #options: DepartureOptions;
   readonly #rate: LinkRate;
+  #recordingPaused = false;
 
   constructor(ctx: ServiceContext, options: DepartureOptions) {
     this.#ctx = ctx;
@@ -83,7 +86,8 @@ export class Departure {
   async run(): Promise<Departed> {
     const { journal, id, base, progress, signal, link } = this.#options;
     const clock = new PhaseClock();
-    const { state, log, notes } = await this.#options.atRest();
+    const { state, recordingPaused, log, notes } = await this.#options.atRest();
+    this.#recordingPaused = recordingPaused;
     journal.advance("suspend");
     const suspend = clock.next();
     const logNotes = await this.#sendLog(log);
@@ -146,7 +150,7 @@ export class Departure {
     const delta = await abortable(encodeDelta(state.devicePath, basePath, DEVICE_LEVEL), signal);
     for (let at = 0; at < delta.length; at += DEVICE_PIECE_BYTES)
       await link.sendBytes("device", delta.subarray(at, at + DEVICE_PIECE_BYTES));
-    await link.send("deviceEnd", { whole: basePath === null });
+    await link.send("deviceEnd", { whole: basePath === null, recording_paused: this.#recordingPaused });
   }
 
   /** Waits for what the destination lacks, while it may still be replaying, and sends it. */

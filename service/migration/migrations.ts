@@ -76,7 +76,7 @@ export class Migrations {
         job.progress.update({ phase: "suspend", done: 0, unit: "steps" });
         const state = await workspace.suspendForMigration(signal);
         if (state.base !== base) throw new HomewardError("CONFLICT", `${workspace.name} was sealed meanwhile`);
-        return { state, ...(await this.#log(workspace, base, mode)) };
+        return { state, recordingPaused: workspace.row.recordingPaused, ...(await this.#log(workspace, base, mode)) };
       },
       goOn: () => workspace.resumeAfterCancel(),
     });
@@ -109,7 +109,7 @@ export class Migrations {
         hold: true,
         overlayPath: layers[0] ?? devicePath,
         devicePath,
-        atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, ...log }),
+        atRest: () => Promise.resolve({ state: { machine, ramPath, devicePath, layers }, recordingPaused: false, ...log }),
         goOn: () => Promise.resolve(),
       });
     } finally {

@@ -31,6 +31,7 @@ const preparedDataSchema = z.strictObject({
   hold: z.boolean(),
   /** The generation was not here before; if the source keeps the workspace it is removed again. */
   newGeneration: z.boolean(),
+  recordingPaused: z.boolean().default(false),
 });
 export type PreparedData = z.infer<typeof preparedDataSchema>;
 
@@ -100,12 +101,12 @@ export class Settlement {
       if (!journal.can("take") || row.root === null)
         throw new HomewardError("CONFLICT", `${this.#ctx.hostName} holds nothing of migration ${id} (${row.state})`);
       const workspace = this.#ctx.workspaces.get(row.workspace);
+      const { hold, recordingPaused } = preparedDataSchema.parse(this.#ctx.store.migrations.data(id));
       if (journal.state === "prepared") {
-        await workspace.takeGeneration(row.root);
+        await workspace.takeGeneration(row.root, recordingPaused);
         journal.advance("take", { error: null });
       }
       await tell(link, "taken", { id });
-      const { hold } = preparedDataSchema.parse(this.#ctx.store.migrations.data(id));
       const note = journal.state === "done" || hold ? null : await this.#start(row);
       const started = !hold && note === null;
       journal.advance("finish", { error: note });

@@ -13,6 +13,7 @@ const NAMES = {
   generations: "generations",
   workspaces: "workspaces",
   incoming: "incoming",
+  logKeys: "keys",
 } as const;
 
 /** Files of a generation's folder; an exported one has `disk`, `kernel` and `initrd` as well. */
@@ -87,6 +88,8 @@ export class StatePaths {
   readonly generations: string;
   readonly workspaces: string;
   readonly incoming: string;
+  /** Keys that the input logs are encrypted with. */
+  readonly logKeys: string;
   /** Name of this host's folders outside the state folder, e.g. in /dev/shm: short, and different for each state folder. */
   readonly runName: string;
 
@@ -103,12 +106,13 @@ export class StatePaths {
     this.generations = join(stateDir, NAMES.generations);
     this.workspaces = join(stateDir, NAMES.workspaces);
     this.incoming = join(stateDir, NAMES.incoming);
+    this.logKeys = join(stateDir, NAMES.logKeys);
     this.runName = `homeward-${createHash("sha256").update(stateDir).digest("hex").slice(0, 8)}`;
   }
 
   /** Every folder inside the state folder that must exist. */
   get folders(): readonly string[] {
-    return [this.blobs, this.layers, this.generations, this.workspaces, this.incoming];
+    return [this.blobs, this.layers, this.generations, this.workspaces, this.incoming, this.logKeys];
   }
 
   blob(sha256: string): string {

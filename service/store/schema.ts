@@ -98,6 +98,10 @@ const STEPS: readonly string[] = [
     last_seen_at TEXT
   ) STRICT;
   `,
+  `
+  -- The user wants nothing to be recorded.
+  ALTER TABLE workspaces ADD COLUMN recording_paused INTEGER NOT NULL DEFAULT 0 CHECK (recording_paused IN (0, 1));
+  `,
 ];
 
 /**

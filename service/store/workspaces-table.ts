@@ -20,11 +20,13 @@ export interface WorkspaceRow {
   /** RAM file of the running machine; null when it does not run. */
   readonly ramPath: string | null;
   readonly note: string | null;
+  /** Nothing is recorded until the user says so. */
+  readonly recordingPaused: boolean;
   /** Ids of the layers under its own overlay, top first. */
   readonly layers: readonly string[];
 }
 
-export type NewWorkspace = Omit<WorkspaceRow, "id" | "ramPath" | "note">;
+export type NewWorkspace = Omit<WorkspaceRow, "id" | "ramPath" | "note" | "recordingPaused">;
 export type WorkspaceChange = Partial<Omit<WorkspaceRow, "name" | "id">>;
 
 /** Durable facts about each workspace. A change is on disk when the call returns. */
@@ -49,6 +51,7 @@ export class WorkspacesTable {
       resumeFrom: text(row, "resume_from") as ResumeFrom,
       ramPath: textOrNull(row, "ram_path"),
       note: textOrNull(row, "note"),
+      recordingPaused: row["recording_paused"] === 1,
       layers: layers.map((layer) => text(layer, "layer")),
     };
   }
@@ -94,7 +97,7 @@ export class WorkspacesTable {
       const after = { ...this.require(name), ...change };
       this.#db.run(
         `UPDATE workspaces SET owner = ?, base = ?, machine = ?, state = ?, resume_from = ?, ram_path = ?, note = ?,
-           updated_at = ? WHERE name = ?`,
+           recording_paused = ?, updated_at = ? WHERE name = ?`,
         after.owner,
         after.base,
         JSON.stringify(after.machine),
@@ -102,6 +105,7 @@ export class WorkspacesTable {
         after.resumeFrom,
         after.ramPath,
         after.note,
+        after.recordingPaused ? 1 : 0,
         now(),
         name,
       );

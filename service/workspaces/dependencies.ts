@@ -19,6 +19,10 @@ export interface WorkspaceDeps {
   readonly activity: Activity;
   readonly log: Logger;
   readonly stopping: AbortSignal;
+  /** Whether Ctrl+Alt+Shift+F12 in a console pauses the recording. */
+  readonly pauseKey: boolean;
+  /** Input logs are forgotten this many days after they ended; null: with their generation. */
+  readonly keepLogsDays: number | null;
   accelerator(): Promise<AcceleratorProbe>;
   qemuVersion(): Promise<string>;
 }

@@ -4,7 +4,7 @@ import type { Collected } from "../../protocol/control.ts";
 import { adoptMachine } from "../../vm/machine-process.ts";
 import { bytesOnDisk } from "../store/disk-use.ts";
 import type { WorkspaceDeps } from "./dependencies.ts";
-import { keptGenerations } from "./kept-generations.ts";
+import { endedLogs, keptGenerations } from "./kept-generations.ts";
 import { isLong, shortenChain } from "./tidy.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -38,6 +38,7 @@ export class GarbageCollector {
     await this.#shortenChains();
     // An operation may be about to open files by names that it has looked up already.
     await Promise.all(workspaces.map((workspace) => workspace.idle()));
+    await this.#logs();
     const roots = await this.#generations();
     const layers = await this.#layers(roots);
     const rest = await this.#leftovers();
@@ -69,6 +70,15 @@ export class GarbageCollector {
       if (this.#removes) await shortenChain(this.#deps, generation, workspace);
       this.#merged.push({ workspace: workspace.name, layers: generation.layerIds.length });
     }
+  }
+
+  /** Input logs that the user does not want to be kept any longer; what they led to stays. */
+  async #logs(): Promise<void> {
+    const { store, keepLogsDays } = this.#deps;
+    if (keepLogsDays === null || !this.#removes) return;
+    for (const workspace of this.#options.workspaces)
+      for (const root of endedLogs(store, workspace.row, keepLogsDays, Date.now()))
+        if ((await workspace.inputLog.summary(root)).segments > 0) await workspace.inputLog.truncate(root);
   }
 
   /** Generations that nobody needs, with the input logs that begin at them. Returns their roots. */

@@ -69,14 +69,19 @@ export async function release(
   return installSaved(deps.store, control, parts, { owner, state: "away", note: null });
 }
 
-export async function take(deps: WorkspaceDeps, control: MachineControl, root: string): Promise<void> {
+export async function take(
+  deps: WorkspaceDeps,
+  control: MachineControl,
+  root: string,
+  recordingPaused: boolean,
+): Promise<void> {
   const { name, owner, base } = control.row;
   if (owner === null) {
     if (base === root) return;
     throw new HomewardError("CONFLICT", `${name} is owned by this host already`);
   }
   const { manifest, layerIds } = deps.store.generations.require(root);
-  const taken = { owner: null, base: root, machine: manifest.machine, layers: layerIds };
+  const taken = { owner: null, base: root, machine: manifest.machine, layers: layerIds, recordingPaused };
   control.update({ ...taken, state: "suspended", resumeFrom: "generation", ramPath: null });
   await control.removeOwnState();
 }

@@ -31,6 +31,23 @@ export function keptGenerations(store: Store): Kept {
   return kept;
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Generations of a workspace whose input logs ended more than `days` ago: a log ends when the next generation is made. The
+ * log of its base goes on, and never is among them.
+ */
+export function endedLogs(store: Store, { base }: WorkspaceRow, days: number, nowMs: number): string[] {
+  const ended: string[] = [];
+  let next = base === null ? null : store.generations.get(base);
+  while (next !== null) {
+    const { createdAt, parent } = next.manifest;
+    if (parent !== null && Date.parse(createdAt) + days * DAY_MS <= nowMs) ended.push(parent);
+    next = parent === null ? null : store.generations.get(parent);
+  }
+  return ended;
+}
+
 function keepForWorkspace(store: Store, row: WorkspaceRow, keep: (root: string, why: string) => void): void {
   const { name, base, machine } = row;
   let root = base;

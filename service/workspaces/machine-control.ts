@@ -21,6 +21,13 @@ async function isPaused(machine: Machine): Promise<boolean> {
   }
 }
 
+export interface MachineListener {
+  /** QEMU ended without having been told to; `running.ended` says why. */
+  readonly onGone: () => void;
+  /** Someone at the console wants the recording to be paused, or to go on. */
+  readonly onPauseKey: () => void;
+}
+
 /**
  * The record of one workspace and its machine, kept in step: every method leaves a record from which a service that is
  * killed at that moment finds its way. Who may do what, and one thing at a time, is the Workspace's part.
@@ -28,16 +35,15 @@ async function isPaused(machine: Machine): Promise<boolean> {
 export class MachineControl {
   readonly paths: WorkspacePaths;
   readonly #deps: WorkspaceDeps;
-  readonly #onGone: () => void;
+  readonly #told: MachineListener;
   #row: WorkspaceRow;
   #running: RunningMachine | null = null;
   #inputLog: LogStore | null = null;
 
-  /** @param onGone QEMU ended without having been told to; `running.ended` says why */
-  constructor(deps: WorkspaceDeps, row: WorkspaceRow, onGone: () => void) {
+  constructor(deps: WorkspaceDeps, row: WorkspaceRow, told: MachineListener) {
     this.#deps = deps;
     this.#row = row;
-    this.#onGone = onGone;
+    this.#told = told;
     this.paths = deps.store.paths.workspace(row.name);
   }
 
@@ -51,7 +57,10 @@ export class MachineControl {
   }
 
   get inputLog(): LogStore {
-    this.#inputLog ??= LogStore.open(this.paths.inputLog);
+    this.#inputLog ??= LogStore.open(this.paths.inputLog, {
+      dir: this.#deps.store.paths.logKeys,
+      workspace: this.#row.id,
+    });
     return this.#inputLog;
   }
 
@@ -71,15 +80,17 @@ export class MachineControl {
   }
 
   #attach(machine: Machine, ramPath: string): RunningMachine {
-    const { base, id, name } = this.#row;
+    const { base, id, name, recordingPaused } = this.#row;
     const running = new RunningMachine({
       machine,
       ramPath,
       consoleSocket: this.#deps.runDirs.paths(id).consoleSocket,
       consoleLink: this.paths.consoleLink,
       recording: base === null ? null : { log: this.inputLog, root: base },
+      paused: recordingPaused,
+      onPauseKey: this.#deps.pauseKey ? this.#told.onPauseKey : null,
       log: this.#deps.log.child({ workspace: name }),
-      onGone: this.#onGone,
+      onGone: this.#told.onGone,
     });
     this.#running = running;
     return running;

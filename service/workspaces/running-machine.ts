@@ -10,6 +10,7 @@ import type { Machine } from "../../vm/machine-process.ts";
 
 /** Open connections of the guest are looked at this often, in milliseconds. */
 const NETWORK_POLL_MS = 1000;
+const POWERDOWN_TIMEOUT_MS = 120_000;
 
 export interface RunningMachineOptions {
   readonly machine: Machine;
@@ -18,6 +19,10 @@ export interface RunningMachineOptions {
   readonly consoleLink: string;
   /** Where input is recorded; null before the first generation: then nothing is. */
   readonly recording: { readonly log: LogStore; readonly root: string } | null;
+  /** The user has paused the recording. */
+  readonly paused: boolean;
+  /** Someone pressed the key that pauses the recording and goes on with it; null if there is to be none. */
+  readonly onPauseKey: (() => void) | null;
   readonly log: Logger;
   /** QEMU is gone and nobody here asked for it. */
   readonly onGone: () => void;
@@ -36,6 +41,7 @@ export class RunningMachine {
   #networkTimer: NodeJS.Timeout | null = null;
   #guestShutDown = false;
   #leaving = false;
+  #paused: boolean;
   #ended: WhyEnded | null = null;
 
   constructor(options: RunningMachineOptions) {
@@ -43,6 +49,7 @@ export class RunningMachine {
     this.ramPath = options.ramPath;
     this.consoleSocket = options.consoleSocket;
     this.#options = options;
+    this.#paused = options.paused;
     this.#watch();
   }
 
@@ -53,6 +60,11 @@ export class RunningMachine {
 
   get recording(): boolean {
     return this.#recorder !== null;
+  }
+
+  /** The user has paused the recording. (A method, since the answer changes while a caller waits.) */
+  isPaused(): boolean {
+    return this.#paused;
   }
 
   #watch(): void {
@@ -72,16 +84,17 @@ export class RunningMachine {
   }
 
   /**
-   * Opens the console, and records if there is a generation to record from. Does nothing that is done already, so it also
+   * Opens the console, and records if there is a generation to record from and the user has not paused it. Does nothing that is done already, so it also
    * takes up the recording again after `stopRecording`.
    * @param mark why the recording begins here
    */
   async openConsole(mark: LogMark | null): Promise<void> {
-    const { machine, consoleSocket, consoleLink, recording, log } = this.#options;
+    const { machine, consoleSocket, consoleLink, onPauseKey, log } = this.#options;
     if (this.#relay === null) {
       this.#relay = await ConsoleRelay.start({
         vncSocket: machine.vncSocket,
         consoleSocket,
+        ...(onPauseKey === null ? {} : { onPauseKey }),
         onViewerError: (error) => {
           log.info({ code: error.code, message: error.message }, "a viewer was cut off");
         },
@@ -89,20 +102,58 @@ export class RunningMachine {
       await rm(consoleLink, { force: true });
       await symlink(consoleSocket, consoleLink);
     }
-    if (recording === null || this.#recorder !== null) return;
+    await this.#record(this.#relay, mark === null ? [] : [mark]);
+  }
+
+  async #record(relay: ConsoleRelay, marks: readonly LogMark[]): Promise<void> {
+    const { machine, consoleSocket, recording, log } = this.#options;
+    if (recording === null || this.#recorder !== null || this.isPaused()) return;
     const recorder = await Recorder.start({
       vncSocket: machine.vncSocket,
       consoleSocket,
-      relay: this.#relay,
+      relay,
       log: recording.log,
       generationRoot: recording.root,
       onError: (error) => {
         log.error({ err: error }, "recording");
       },
     });
+    // It may have been paused meanwhile.
+    if (this.isPaused()) {
+      await recorder.stop();
+      return;
+    }
     this.#recorder = recorder;
-    if (mark !== null) recorder.noteMark(mark);
+    for (const mark of marks) recorder.noteMark(mark);
     void this.#pollNetwork(recorder, 0);
+  }
+
+  /**
+   * From this call on no input and no picture is recorded; what was before is on disk when this returns.
+   * @throws NO_ROOM, ... if that cannot be written; it is paused all the same
+   */
+  async pauseRecording(): Promise<void> {
+    this.#paused = true;
+    const recorder = this.#recorder;
+    this.#recorder = null;
+    if (this.#networkTimer !== null) clearTimeout(this.#networkTimer);
+    this.#networkTimer = null;
+    recorder?.noteMark("record-pause");
+    await recorder?.stop();
+  }
+
+  /** Ends a pause; a replay does not go past it. @throws what Recorder.start throws; it stays paused then */
+  async resumeRecording(): Promise<void> {
+    if (!this.isPaused() || this.#relay === null) return;
+    this.#paused = false;
+    try {
+      // Once more: what was written at the pause may be another generation's log, or not have reached the disk.
+      await this.#record(this.#relay, ["record-pause", "record-resume"]);
+      await this.flushLog();
+    } catch (error) {
+      await this.pauseRecording().catch(() => undefined);
+      throw error;
+    }
   }
 
   async #pollNetwork(recorder: Recorder, before: number): Promise<void> {
@@ -137,7 +188,7 @@ export class RunningMachine {
 
   /** Lifts what a viewer holds down: nobody could release it in a machine that goes on elsewhere. */
   releaseHeldKeys(): void {
-    this.#recorder?.releaseHeld();
+    this.#relay?.releaseHeld();
   }
 
   /** Everything recorded so far is on disk when this returns. */
@@ -186,13 +237,15 @@ export class RunningMachine {
     this.machine.disconnect();
   }
 
-  /** Resolves when QEMU is gone. @throws TIMEOUT, CANCELLED */
-  async untilGone(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Presses the power button; resolves when QEMU is gone. @throws TIMEOUT, CANCELLED, GUEST */
+  async powerDown(signal: AbortSignal | undefined): Promise<void> {
+    this.notePower("host-powerdown");
+    await this.machine.powerdown();
     try {
-      await withTimeout(abortable(this.machine.exited, signal), timeoutMs, "the guest");
+      await withTimeout(abortable(this.machine.exited, signal), POWERDOWN_TIMEOUT_MS, "the guest");
     } catch (error) {
       if (!(error instanceof HomewardError) || error.code !== "TIMEOUT") throw error;
-      throw new HomewardError("TIMEOUT", `the guest did not turn itself off within ${timeoutMs / 1000} s`, {
+      throw new HomewardError("TIMEOUT", `the guest did not turn itself off within ${POWERDOWN_TIMEOUT_MS / 1000} s`, {
         hint: `The power action "off" pulls its plug; what it has not written to its disk is lost then.`,
       });
     }

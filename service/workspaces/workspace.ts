@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { HomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
 import type { WorkspaceState } from "../../protocol/control.ts";
@@ -9,6 +8,7 @@ import type { WorkspaceRow } from "../store/workspaces-table.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { pausedState, pauseForMigration, release, resumePaused, take } from "./hand-over.ts";
 import { MachineControl } from "./machine-control.ts";
+import { removeWorkspace, requireOwned } from "./ownership.ts";
 import type { RunningMachine } from "./running-machine.ts";
 import type { GenerationParts, SuspendedState } from "./saved-machine.ts";
 import { sealMachine } from "./seal.ts";
@@ -19,7 +19,6 @@ export type { GenerationParts, SavedMachine, SuspendedState } from "./saved-mach
 
 export type PowerAction = "reset" | "powerdown" | "off";
 
-const POWERDOWN_TIMEOUT_MS = 120_000;
 const FAILURE_NOTE = "QEMU ended unexpectedly; the disk is as it was then";
 
 /** One workspace on this host. Its operations exclude each other: a second one is refused with CONFLICT. */
@@ -35,12 +34,11 @@ export class Workspace {
     this.#deps = deps;
     this.#onGeneration = onGeneration;
     this.name = row.name;
-    this.#turns = new Turns(row.name, () => {
+    const onGone = (): void => {
       this.#settleGone();
-    });
-    this.#control = new MachineControl(deps, row, () => {
-      this.#settleGone();
-    });
+    };
+    this.#turns = new Turns(row.name, onGone);
+    this.#control = new MachineControl(deps, row, { onGone, onPauseKey: this.#onPauseKey.bind(this) });
   }
 
   /** "here", or the name of the host that may run it. */
@@ -92,13 +90,7 @@ export class Workspace {
 
   /** Someone asks for it: it must be owned here and not be on its way to somewhere else. */
   async #requireHere(): Promise<void> {
-    const { owner, state } = this.row;
-    if (owner !== null)
-      throw new HomewardError("CONFLICT", `${this.name} is on ${owner}`, {
-        hint: `On ${owner}: homeward migrate ${this.name} ${this.#deps.hostName}`,
-        data: { owner },
-      });
-    if (state === "paused-for-migration") throw new HomewardError("CONFLICT", `${this.name} is being migrated`);
+    requireOwned(this.#deps, this.row);
     await this.#control.requireAnswering();
   }
 
@@ -163,10 +155,37 @@ export class Workspace {
         await running.machine.reset();
         return;
       }
-      running.notePower("host-powerdown");
-      await running.machine.powerdown();
-      await running.untilGone(POWERDOWN_TIMEOUT_MS, options.signal);
+      await running.powerDown(options.signal);
       await this.#control.off(null);
+    });
+  }
+
+  /**
+   * From this call on nothing is recorded, whatever else is under way, until `resumeRecording`; what was before is on disk then.
+   * @throws CONFLICT if it is owned elsewhere or being migrated; what the log throws, but it is paused then
+   */
+  async pauseRecording(): Promise<void> {
+    requireOwned(this.#deps, this.row);
+    // The record first, so that no crash undoes it; nothing waits in between, so no key slips through.
+    this.#control.update({ recordingPaused: true });
+    await this.running?.pauseRecording();
+  }
+
+  /** Records again. @throws CONFLICT if it does not run */
+  resumeRecording(): Promise<void> {
+    return this.#turns.ask("record", async () => {
+      const running = await this.#requireRunning();
+      await running.resumeRecording();
+      // Unless it was paused again meanwhile.
+      if (!running.isPaused()) this.#control.update({ recordingPaused: false });
+    });
+  }
+
+  #onPauseKey(): void {
+    // In case of doubt nothing is recorded.
+    const done = this.row.recordingPaused && this.doing === null ? this.resumeRecording() : this.pauseRecording();
+    done.catch((error: unknown) => {
+      this.#deps.log.error({ err: error, workspace: this.name }, "pausing the recording, or going on with it");
     });
   }
 
@@ -242,9 +261,9 @@ export class Workspace {
   }
 
   /** On the destination: owned here from now on, and suspended at that stored generation. May be repeated. */
-  takeGeneration(root: string): Promise<void> {
+  takeGeneration(root: string, recordingPaused: boolean): Promise<void> {
     return this.#turns.ask("take", async () => {
-      await take(this.#deps, this.#control, root);
+      await take(this.#deps, this.#control, root, recordingPaused);
       this.#onGeneration();
     });
   }
@@ -265,20 +284,9 @@ export class Workspace {
     });
   }
 
-  /** Removes the workspace with all that is its own. @throws CONFLICT if its machine is on, or it is being migrated */
+  /** Removes it with all that is its own. @throws as removeWorkspace */
   remove(): Promise<void> {
-    return this.#turns.ask("delete", async () => {
-      if (!["off", "suspended", "away"].includes(this.row.state))
-        throw new HomewardError("CONFLICT", `${this.name} is ${this.row.state}`, { hint: `"homeward power ${this.name} off" pulls its plug.` });
-      // The record of a move that was prepared or released is all that keeps it from having two owners, or none.
-      if (this.#deps.store.migrations.unfinished().some(({ workspace }) => workspace === this.name))
-        throw new HomewardError("CONFLICT", `${this.name} is in a migration that has not ended`, {
-          hint: "It ends by itself once both hosts' services reach each other.",
-        });
-      await this.#control.closeLog();
-      this.#deps.store.workspaces.delete(this.name);
-      await rm(this.#control.paths.dir, { recursive: true, force: true });
-    });
+    return this.#turns.ask("delete", () => removeWorkspace(this.#deps, this.#control));
   }
 
   /** The service ends and the machine runs on, to be adopted by the next one. Nothing can be done with it afterwards. */

@@ -255,7 +255,7 @@ describe("after all of this", () => {
       await host.call("create", { workspace: "second", from: hosts.exported, ...owner, verified: true });
     await damageLog(far);
     const { entries } = await far.call("log", { workspace: WORKSPACE });
-    expect(entries.at(-1)?.text).toMatch(/damaged after \d+ events: .*checksum.*replays up to here/);
+    expect(entries.at(-1)?.text).toMatch(/damaged after \d+ events: .*was changed where it is kept.*replays up to here/);
     const [first, second] = await Promise.all([
       far.call("migrate", { workspace: WORKSPACE, peer: "near", mode: "replay", hold: true }),
       near.call("migrate", { workspace: "second", peer: "far", mode: "overlay", hold: true }),

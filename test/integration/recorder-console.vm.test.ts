@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -31,14 +32,14 @@ describe("recording the console of a running machine", () => {
     files = await workspace.files("recorded");
     machine = await workspace.start(files);
     await waitForShell(machine, files);
-    log = LogStore.open(join(workspace.dir, "input-log.db"));
+    log = LogStore.open(join(workspace.dir, "input-log.db"), { dir: join(workspace.dir, "keys"), workspace: "work" });
   });
   afterAll(async () => {
     await log.close();
     await workspace.remove();
   });
   beforeEach(async ({ task }) => {
-    generation = task.name;
+    generation = createHash("sha256").update(task.name).digest("hex");
     errors.length = 0;
     recorder = await Recorder.start({
       vncSocket: machine.vncSocket,
@@ -124,7 +125,7 @@ describe("recording the console of a running machine", () => {
     expect([...state.volatile]).toEqual([]);
 
     const lines: string[] = [];
-    for await (const { text } of describeLog(events)) lines.push(text);
+    for await (const { text } of describeLog(events, { showText: true })) lines.push(text);
     expect(lines.join("\n")).toContain("typed 'echo hi' Enter");
     const bytes = (await log.summary(generation)).bytes;
     expect(bytes).toBe(recorder.stats().bytes);

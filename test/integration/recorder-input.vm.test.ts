@@ -93,7 +93,7 @@ function plain(keysym: number): Key {
 /** Records what `act` does on a machine of its own. */
 async function record(copy: string, act: (viewer: RfbClient, console: string) => Promise<void>): Promise<Recording> {
   const { machine, screen } = await guest.resume(copy);
-  const log = LogStore.open(join(guest.folder, `${copy}.db`));
+  const log = LogStore.open(join(guest.folder, `${copy}.db`), { dir: join(guest.folder, "keys"), workspace: copy });
   const consoleSocket = join(guest.folder, `${copy}.sock`);
   const errors: unknown[] = [];
   const recorder = await Recorder.start({

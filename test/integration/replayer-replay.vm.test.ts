@@ -49,7 +49,7 @@ async function type(screen: RfbClient, text: string): Promise<void> {
 
 async function record(guest: SuspendedGuest): Promise<void> {
   const { machine, screen } = await guest.resume("recorded");
-  const log = LogStore.open(join(guest.folder, "log.db"));
+  const log = LogStore.open(join(guest.folder, "log.db"), { dir: join(guest.folder, "keys"), workspace: "work" });
   const consoleSocket = join(guest.folder, "console.sock");
   const recorder = await Recorder.start({
     vncSocket: machine.vncSocket,

@@ -51,6 +51,8 @@ class TestHost {
       ...parts,
       generationCheck: new GenerationCheck(parts),
       activity: new Activity(),
+      pauseKey: true,
+      keepLogsDays: null,
       accelerator: () => Promise.resolve({ accelerator: "tcg", reason: "the test says so" }),
       qemuVersion: () => Promise.resolve("7.2"),
     };
@@ -253,8 +255,8 @@ describe("handing a workspace over", () => {
     await exportGeneration(alpha.deps, generation, join(dir, "moved"), {});
     const manifest = await readGenerationFolder(join(dir, "moved"));
     await importGeneration(beta.deps, join(dir, "moved"), manifest, { verified: false, together: () => undefined });
-    await beta.work.takeGeneration(generation.root);
-    await beta.work.takeGeneration(generation.root);
+    await beta.work.takeGeneration(generation.root, false);
+    await beta.work.takeGeneration(generation.root, false);
     expect(beta.work).toMatchObject({ owner: "here", state: "suspended", base: generation.root });
     await flip(generation.ramPath.replace("alpha", "beta"));
     await expect(beta.work.start()).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildGuest } from "../../guests/build.ts";
@@ -34,8 +34,12 @@ describe("a service with one workspace", () => {
     await viewer.prompt(before);
     await viewer.type("cat here\n");
     const last = await viewer.prompt(before + 1);
-    const log = await service.call("log", work);
+    const log = await service.call("log", { ...work, showText: true });
     expect(log.root).toBe(sealed.root);
+    // Who does not ask for it does not get to see what was typed.
+    const masked = (await service.call("log", work)).entries.map(({ text }) => text).join(" ");
+    expect(masked).toMatch(/typed \d+ characters and 1 other key/);
+    expect(masked).not.toContain("homeward");
     const lines = log.entries.map(({ text }) => text);
     expect(lines.filter((text) => text.startsWith("typed ")).join(" ")).toContain("echo homeward");
     expect(lines.some((text) => text.startsWith("checkpoint "))).toBe(true);
@@ -69,7 +73,7 @@ describe("a service with one workspace", () => {
   it("keeps the machine when it is asked to end, and takes it over again", async () => {
     const { pid } = await service.workspace("work");
     expect(await service.signal("SIGTERM")).toBe(0);
-    await service.start();
+    await service.start("--keep-logs", "0");
     expect(await service.workspace("work")).toMatchObject({ state: "running", pid });
   });
 
@@ -95,6 +99,10 @@ describe("a service with one workspace", () => {
       await readFile(join(service.stateDir, "generations", root, "generation.json"), "utf8"),
     );
     expect(manifest).toMatchObject({ root, parent: base });
+    // The log that led here is to be kept no longer: its key is gone.
+    const keys = async (): Promise<string[]> => readdir(join(service.stateDir, "keys"));
+    await expect.poll(async () => (await keys()).some((name) => name.endsWith(String(base))), { timeout: 20_000 }).toBe(false);
+    expect((await service.call("log", { ...work, ...(base === null ? {} : { root: base }) })).events).toBe(0);
   });
 
   it("notices that QEMU died, and boots from the disk that is left", async () => {

@@ -46,7 +46,7 @@ async function clockError(): Promise<number> {
 
 /** What was typed since the generation, one character each, and the times of all lines. */
 async function recorded(): Promise<{ typed: string; timesMs: number[]; durationMs: number }> {
-  const { entries, durationMs } = await service.call("log", { ...work, limit: 2000 });
+  const { entries, durationMs } = await service.call("log", { ...work, limit: 2000, showText: true });
   const typed = entries.map(({ text }) => /^typed '(.*)'/.exec(text)?.[1] ?? "").join("");
   return { typed, timesMs: entries.map(({ atMs }) => atMs), durationMs };
 }

@@ -26,6 +26,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   console: z.strictObject({ path: z.string(), viewer: z.string().nullable() }),
   suspend: workspaceStatusSchema,
   power: workspaceStatusSchema,
+  record: workspaceStatusSchema,
   seal: controlMethods.seal.result,
   migrate: controlMethods.migrate.result,
   log: controlMethods.log.result,

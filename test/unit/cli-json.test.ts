@@ -18,6 +18,7 @@ const HANDLERS: Partial<ControlHandlers> = {
   start: workspace,
   suspend: workspace,
   power: () => Promise.reject(new HomewardError("TIMEOUT", "work did not shut down", { hint: "Pull the plug.", data: { ms: 1 } })),
+  record: () => Promise.resolve({ ...WORKSPACE_STATUS, recordingPaused: true }),
   console: () => Promise.resolve({ path: "/run/x/console.sock" }),
   seal: (_params, { progress }) => {
     progress.update({ phase: "hash", done: 3, total: 4, unit: "blocks", note: "memory" });
@@ -60,6 +61,7 @@ const COMMAND_LINES = [
   "console work",
   "suspend work",
   "power work powerdown",
+  "record pause work",
   "seal work",
   "migrate work home",
   "log work",

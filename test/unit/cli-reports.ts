@@ -16,6 +16,7 @@ export const WORKSPACE_STATUS: WorkspaceStatus = {
   log: { events: 1019, bytes: 5260, durationMs: 723_000, recording: true },
   generation: { createdAt: "2026-01-02T03:04:05.000Z", holders: ["home"] },
   writtenBytes: 12_300_000,
+  recordingPaused: false,
   lastMove: { from: "home", to: "laptop", finishedAt: "2026-01-02T03:04:05.000Z", bytes: 223_000, seconds: 27.4 },
   migration: null,
   note: null,

@@ -62,6 +62,13 @@ describe("statusText", () => {
     expect(workspaceText({ ...WORKSPACE_STATUS, state: "suspended" })).toContain("to move");
   });
 
+  it("says that the recording is paused, and how to end that, on the host that it is about", () => {
+    const paused = { ...WORKSPACE_STATUS, recordingPaused: true };
+    expect(workspaceText(paused)).toContain('"homeward record resume work" ends that');
+    expect(workspaceText({ ...paused, owner: "home", state: "away" })).not.toContain("record resume");
+    expect(workspaceText(WORKSPACE_STATUS)).not.toContain("record resume");
+  });
+
   it("says where to look when the log is damaged", () => {
     expect(workspaceText({ ...WORKSPACE_STATUS, log: null })).toContain("recorded    the input log cannot be read");
   });

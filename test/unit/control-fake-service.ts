@@ -19,6 +19,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     suspend: refuse,
     seal: refuse,
     power: refuse,
+    record: refuse,
     console: refuse,
     migrate: refuse,
     measure: refuse,

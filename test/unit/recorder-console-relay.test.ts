@@ -8,6 +8,10 @@ import { extendedKeyEvent, keyEvent, pointerEvent } from "../../vm/rfb/client-me
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 import { clientHello, FakeVncServer, grey, until, update } from "./rfb-fake-server.ts";
 
+/** Keysym and key code. */
+const F12 = [0xffc9, 0x58] as const;
+const PAUSE = [[0xffe3, 0x1d], [0xffe9, 0x38], [0xffe1, 0x2a], F12] as const;
+
 describe("ConsoleRelay", () => {
   let server: FakeVncServer;
   let relay: ConsoleRelay;
@@ -67,6 +71,28 @@ describe("ConsoleRelay", () => {
     ]);
     expect(received(0).includes(extendedKeyEvent(true, 0x61, 0x1e))).toBe(true);
     expect(received(1).includes(Buffer.concat([keyEvent(false, 0x62), pointerEvent(3, 4, 0)]))).toBe(true);
+  });
+
+  it("keeps the key that pauses the recording from guest and log, if it is to", async () => {
+    const press = (client: RfbClient): void => {
+      for (const [keysym, keycode] of PAUSE) client.key(true, keysym, keycode);
+      client.key(false, F12[0], F12[1]);
+      client.pointer(1, 2, 0);
+    };
+    press(await viewer());
+    await until(() => input.length === 6, "the input");
+    expect(input[3]).toEqual(["key", true, ...F12]);
+    await relay.stop();
+    const told: unknown[] = [];
+    let pressed = 0;
+    relay = await ConsoleRelay.start({ vncSocket: server.socketPath, consoleSocket, onPauseKey: () => pressed++ });
+    relay.attach({ key: (...key) => told.push(["key", ...key]), pointer: () => told.push("pointer") });
+    press(await viewer());
+    await until(() => told.includes("pointer"), "the input");
+    expect(told).toHaveLength(4);
+    expect(pressed).toBe(1);
+    expect(received(1).includes(extendedKeyEvent(true, ...F12))).toBe(false);
+    expect(received(1).includes(extendedKeyEvent(true, ...PAUSE[2]))).toBe(true);
   });
 
   it("is readable by the user alone", async () => {

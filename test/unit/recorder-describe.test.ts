@@ -54,7 +54,7 @@ describe("describeLog", () => {
       `0:00.040  ${CHECKPOINT}`,
       "1:01.140  typed 'x'",
     ]);
-    expect(await lines(script.events, false)).toContain("0:00.000  typed 7 keys");
+    expect(await lines(script.events, false)).toContain("0:00.000  typed 6 characters and 1 other key");
   });
 
   it("names chords and other keys, and hides modifiers", async () => {

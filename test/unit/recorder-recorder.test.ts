@@ -20,7 +20,7 @@ describe("Recorder", () => {
 
   beforeEach(async () => {
     server = await FakeVncServer.start();
-    log = LogStore.open(join(server.dir, "input-log.db"));
+    log = LogStore.open(join(server.dir, "input-log.db"), { dir: join(server.dir, "keys"), workspace: "work" });
     errors = [];
     recorder = await start();
     viewer = await RfbClient.connect(join(server.dir, "console.sock"));

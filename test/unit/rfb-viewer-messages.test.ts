@@ -16,6 +16,7 @@ function feed(bytes: Buffer, size = bytes.length): { forwarded: Buffer; input: u
   const input: unknown[] = [];
   const parser = new StepwiseParser(
     viewerMessages({
+      swallows: () => false,
       forward: (part) => parts.push(Buffer.from(part)),
       key: (...key) => input.push(["key", ...key]),
       pointer: (...pointer) => input.push(["pointer", ...pointer]),

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Store } from "../../service/store/store.ts";
-import { keptGenerations } from "../../service/workspaces/kept-generations.ts";
+import { endedLogs, keptGenerations } from "../../service/workspaces/kept-generations.ts";
 import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
 import { SyncOrder } from "./sync-order.ts";
 
@@ -59,6 +59,20 @@ describe("stored generations", () => {
     } finally {
       order.stop();
     }
+  });
+
+  it("tell which input logs ended how long ago; the newest has not", async () => {
+    const made = Date.parse("2026-01-01T00:00:00.000Z");
+    const day = 24 * 60 * 60 * 1000;
+    const a = await store.generations.install(await generationFiles(files, A));
+    await store.generations.install(await generationFiles(files, B, [], A));
+    await store.generations.install(await generationFiles(files, C, [], B));
+    const row = store.workspaces.insert(workspace("work", a.layerIds, { base: C }));
+    expect(endedLogs(store, row, 2, made + 2 * day - 1)).toEqual([]);
+    expect(endedLogs(store, row, 2, made + 2 * day)).toEqual([B, A]);
+    expect(endedLogs(store, row, 0, made)).toEqual([B, A]);
+    expect(endedLogs(store, { ...row, base: null }, 0, made)).toEqual([]);
+    expect(endedLogs(store, { ...row, base: A }, 0, made)).toEqual([]);
   });
 
   it("change other rows in the same moment, or not at all", async () => {

@@ -2,10 +2,15 @@ import { HomewardError } from "../../common/errors.ts";
 import { CLIENT_MESSAGE, setEncodings } from "./client-messages.ts";
 import type { ParseSteps } from "./stepwise-parser.ts";
 
-/** What becomes of the messages of a viewer. For one message `forward` is called first, then `key` or `pointer`. */
+/**
+ * What becomes of the messages of a viewer. For one message `forward` is called first, then `key` or `pointer`; neither for
+ * a key that is swallowed.
+ */
 export interface ViewerSink {
   /** Bytes of whole messages for the display server. A view of what came in: written, not kept. */
   forward(bytes: Buffer): void;
+  /** Whether a key event is not for the display server. */
+  swallows(down: boolean, keysym: number): boolean;
   /** @param keycode 0 if the viewer sent a plain key event */
   key(down: boolean, keysym: number, keycode: number): void;
   pointer(x: number, y: number, buttons: number): void;
@@ -84,8 +89,10 @@ function* qemuMessage(sink: ViewerSink): ParseSteps {
   const subtype = (yield 1).readUInt8(0);
   if (subtype === 0) {
     const body = yield 10;
+    const [down, keysym] = [body.readUInt16BE(0) !== 0, body.readUInt32BE(2)];
+    if (sink.swallows(down, keysym)) return;
     sink.forward(Buffer.concat([Buffer.from([CLIENT_MESSAGE.qemu, 0]), body]));
-    sink.key(body.readUInt16BE(0) !== 0, body.readUInt32BE(2), body.readUInt32BE(6) & 0xffff);
+    sink.key(down, keysym, body.readUInt32BE(6) & 0xffff);
   } else if (subtype === 1) {
     const operation = (yield 2).readUInt16BE(0);
     if (operation > 2) throw refuse(`sent the unknown audio operation ${operation}`);
@@ -121,8 +128,10 @@ export function* viewerMessages(sink: ViewerSink): ParseSteps {
         break;
       case CLIENT_MESSAGE.keyEvent: {
         const body = yield 7;
+        const [down, keysym] = [body[0] !== 0, body.readUInt32BE(3)];
+        if (sink.swallows(down, keysym)) break;
         sink.forward(whole(type, body));
-        sink.key(body[0] !== 0, body.readUInt32BE(3), 0);
+        sink.key(down, keysym, 0);
         break;
       }
       case CLIENT_MESSAGE.pointerEvent: {
