@@ -96,8 +96,8 @@ export function serveCommand(): CommandEntry {
     )
       .option("--name <name>", "what this host is called", hostName, defaultHostName())
       .option(
-        "--listen <where>",
-        "HOST:PORT for paired hosts (TLS), or a unix socket for those of --peer; one of each (default: none)",
+        "--listen <socket>",
+        "unix socket for the hosts of --peer, or HOST:PORT for paired hosts (TLS); one of each (default: none)",
         collectListen,
       )
       .option("--peer <name=socket>", "another host and its socket, or a tunnel to it; may be repeated (default: none)", collectPeer)
