@@ -1,51 +1,20 @@
 import { z } from "zod";
 import { HomewardError } from "../common/errors.ts";
-import type { MigrationReport } from "../protocol/report.ts";
+import { migrationReportSchema as migrated, type MigrationReport } from "../protocol/report.ts";
 
 const count = z.int().nonnegative();
-const seconds = z.number().nonnegative();
-const root = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What the demo proved and measured: the last line of `--json`. Seconds end in `_s`, sizes are bytes, blocks are 4 KiB. */
 export const demoReportSchema = z.strictObject({
   type: z.literal("report"),
   /** A separate program found RAM, device state and every disk block of both hosts identical, before the resume. */
   verified: z.boolean(),
-  root_source: root,
-  root_destination: root,
-  owner: z.string(),
-  recorded_s: seconds,
-  think_s: seconds,
-  events: count,
-  checkpoints: z.strictObject({ total: count, matched: count, missed: count }),
-  phases: z.strictObject({
-    suspend_s: seconds,
-    log_s: seconds,
-    replay_s: seconds,
-    index_s: seconds,
-    residual_s: seconds,
-    verify_s: seconds,
-    resume_s: seconds,
-    click_to_usable_s: seconds,
-  }),
+  root_source: migrated.shape.root_source,
+  root_destination: migrated.shape.root_destination,
+  owner: migrated.shape.owner,
+  ...migrated.pick({ recorded_s: true, think_s: true, events: true, checkpoints: true, phases: true, blocks: true }).shape,
   /** `total` was counted on the line between the hosts, the kinds by the hosts themselves. */
-  bytes: z.strictObject({
-    log: count,
-    index: count,
-    need: count,
-    residual: count,
-    device: count,
-    control: count,
-    total: count,
-  }),
-  blocks: z.strictObject({
-    ram_dirty: count,
-    disk_dirty: count,
-    zero: count,
-    generation: count,
-    twin: count,
-    shipped: count,
-  }),
+  bytes: migrated.shape.bytes,
   compare: z.strictObject({ stop_and_copy_bytes: count, overlay_bytes: count }),
   back: z.strictObject({ verified: z.boolean(), bytes: count }),
   /** Folder with the pictures. */

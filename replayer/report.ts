@@ -37,17 +37,10 @@ export interface ReplayReport {
 }
 
 /** The part of a report that is shown and stored with a migration; small whatever the replay's length. */
-export interface ReplaySummary {
-  readonly events: number;
-  readonly recordedMs: number;
-  readonly thinkMs: number;
-  readonly replayMs: number;
-  readonly speed: number;
-  readonly checkpoints: { readonly total: number; readonly matched: number; readonly missed: number };
-  readonly gaveUp: string | null;
-  readonly maskedCells: number;
-  readonly path: readonly PathSegment[];
-}
+export type ReplaySummary = Pick<
+  ReplayReport,
+  "events" | "recordedMs" | "thinkMs" | "replayMs" | "speed" | "checkpoints" | "gaveUp" | "maskedCells" | "path"
+>;
 
 const SUMMARY_SEGMENTS = 20;
 

@@ -8,6 +8,7 @@ import { chainName, latestPercent } from "../../demo/verify/compare-disks.ts";
 import { compareFiles, type FileComparison } from "../../demo/verify/compare-files.ts";
 import { readStoredGeneration } from "../../demo/verify/stored-generation.ts";
 import { upgradeSchema } from "../../service/store/schema.ts";
+import { machine } from "./store-fixtures.ts";
 
 const MIB = 1024 * 1024;
 let dir: string;
@@ -70,20 +71,7 @@ describe("readStoredGeneration", () => {
   const manifest = {
     format: 1,
     root,
-    machine: {
-      format: 1,
-      machineType: "pc-i440fx-7.2",
-      accelerator: "tcg",
-      cpuModel: "Nehalem",
-      qemuVersion: "7.2",
-      cpus: 1,
-      memoryBytes: 134_217_728,
-      diskBytes: 67_108_864,
-      mac: "52:54:00:12:34:56",
-      kernel: null,
-      initrd: null,
-      append: null,
-    },
+    machine,
     ramRoot: "01".repeat(32),
     diskRoot: "02".repeat(32),
     deviceSha256: "03".repeat(32),
@@ -111,7 +99,7 @@ describe("readStoredGeneration", () => {
     const found = await readStoredGeneration(dir, root);
     expect(found.layers).toEqual([join(dir, "layers", "top.qcow2"), join(dir, "layers", "base.qcow2")]);
     expect(found.ram).toBe(join(dir, "generations", root, "ram"));
-    expect(found.manifest.machine.memoryBytes).toBe(134_217_728);
+    expect(found.manifest.machine.memoryBytes).toBe(machine.memoryBytes);
   });
 
   it("refuses a generation without a disk", async () => {

@@ -13,25 +13,13 @@ import { PeerLink } from "../../service/migration/peer-link.ts";
 import { isFinal, type DestinationState, type SourceState } from "../../service/migration/states.ts";
 import { Store } from "../../service/store/store.ts";
 import { destinationMayRun, pairName, reachablePairs, sourceMayRun } from "./migration-pairs.ts";
+import { machine } from "./store-fixtures.ts";
 
 const ROOT = "b".repeat(64);
 const BASE = "a".repeat(64);
 const WORKSPACE = "desk";
 
-const MACHINE: MachineDefinition = {
-  format: 1,
-  machineType: "pc-i440fx-7.2",
-  accelerator: "tcg",
-  cpuModel: "Nehalem",
-  qemuVersion: "7.2",
-  cpus: 1,
-  memoryBytes: 16 * 1024 * 1024,
-  diskBytes: 1024 * 1024,
-  mac: "52:54:00:12:34:56",
-  kernel: null,
-  initrd: null,
-  append: null,
-};
+const MACHINE: MachineDefinition = { ...machine, memoryBytes: 16 * 1024 * 1024 };
 
 /** A host with a real database and a workspace that only notes what is done with it. */
 class FakeHost {

@@ -1,20 +1,8 @@
 import { expect, test } from "vitest";
 import { hardwareFields, hardwareOf, machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
+import { machine } from "./store-fixtures.ts";
 
-const valid: MachineDefinition = {
-  format: 1,
-  machineType: "pc-i440fx-7.2",
-  accelerator: "tcg",
-  cpuModel: "Nehalem",
-  qemuVersion: "7.2",
-  cpus: 1,
-  memoryBytes: 134_217_728,
-  diskBytes: 67_108_864,
-  mac: "52:54:00:12:34:56",
-  kernel: { sha256: "0".repeat(64), bytes: 10 },
-  initrd: null,
-  append: "quiet",
-};
+const valid: MachineDefinition = { ...machine, kernel: { sha256: "0".repeat(64), bytes: 10 }, append: "quiet" };
 
 const unusual = { firmware: "uefi", diskBus: "sata", nic: "none" } as const;
 
