@@ -47,6 +47,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "scripts/run-tests.ts",
   "service/doctor/computer.ts",
   "service/peers/identity.ts",
+  "syncer/copy-sparse.ts",
   "vm/accelerator.ts",
   "vm/cpu-model.ts",
   "vm/disk-blocks.ts",

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { delay } from "../../common/abort.ts";
+import { HomewardError } from "../../common/errors.ts";
 import { run } from "../../common/spawn.ts";
 import { playSession } from "../../demo/session/player.ts";
 import { parseSession } from "../../demo/session/format.ts";
@@ -19,8 +20,6 @@ const SIZES_MIB = [512, 2048, 8192];
 /** Share of the memory that the guest has written to; the rest it never touched, and no file holds it. */
 const TOUCHED = 0.75;
 const PIECE_MIB = 16;
-/** The guest writes a dot for each piece; after this long without one it is done. */
-const QUIET_MS = 8000;
 const FILL_MS = 15 * 60_000;
 
 /** The tiny guest's folder with another size of memory. */
@@ -34,25 +33,28 @@ async function guestWithMemory(dir: string, memoryMiB: number, signal: AbortSign
   return dir;
 }
 
-/** Has the guest write into a file system in its memory, and waits until it has. */
-async function fillMemory(viewer: RfbClient, memoryMiB: number, signal: AbortSignal): Promise<void> {
-  const pieces = Math.floor((memoryMiB * TOUCHED) / PIECE_MIB) - 4;
+/** Memory of a machine that is in use, in bytes: QEMU maps its RAM file, and what the guest never touched is not there. */
+async function touchedBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  const kb = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
+  return (kb("RssShmem") + kb("RssFile")) * 1024;
+}
+
+/** Has the guest write into a file system in its memory, and waits until it has. @throws TIMEOUT */
+async function fillMemory(viewer: RfbClient, machine: { pid: number; memoryMiB: number }, signal: AbortSignal): Promise<void> {
+  const pieces = Math.floor((machine.memoryMiB * TOUCHED) / PIECE_MIB) - 4;
   const text = [
     "clear; mount -t tmpfs -o size=95% t /mnt; cd /mnt",
     `head -c ${PIECE_MIB * MIB} /dev/urandom > 0`,
     `for i in $(seq ${pieces}); do cat 0 > $i; echo -n .; done\n`,
   ].join("; ");
-  let changedMs = performance.now();
-  const stop = viewer.onUpdate(() => {
-    changedMs = performance.now();
-  });
   const session = { name: "fill", description: "Fills the memory.", guest: "tiny", pace: { key_ms: 30, pause_ms: 0 }, steps: [{ type: text }] };
   await playSession(viewer, parseSession(JSON.stringify(session)), { signal });
   const deadline = performance.now() + FILL_MS;
-  // The first dot comes after the random numbers, which take the guest a while.
-  await delay(QUIET_MS, signal);
-  while (performance.now() - changedMs < QUIET_MS && performance.now() < deadline) await delay(200, signal);
-  stop();
+  while ((await touchedBytes(machine.pid)) < pieces * PIECE_MIB * MIB) {
+    if (performance.now() > deadline) throw new HomewardError("TIMEOUT", "the guest did not fill its memory");
+    await delay(500, signal);
+  }
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
@@ -73,11 +75,12 @@ async function measure(service: ServiceProcess, context: BenchContext, memoryMiB
   say(`  a guest with ${memoryMiB} MiB`);
   const from = await guestWithMemory(join(dir, workspace), memoryMiB, signal);
   await service.call("create", { workspace, from, accelerator: "tcg" });
-  await service.call("start", { workspace });
+  const { pid } = await service.call("start", { workspace });
+  if (pid === null) throw new HomewardError("INTERNAL", "a machine that runs has no process");
   const { path } = await service.call("console", { workspace });
   const viewer = await RfbClient.connect(path);
   await promptShown(viewer, signal);
-  await fillMemory(viewer, memoryMiB, signal);
+  await fillMemory(viewer, { pid, memoryMiB }, signal);
   viewer.close();
   const peak = new MemoryPeak(service.pid);
   const suspendS = await seconds(() => service.call("suspend", { workspace }));
