@@ -12,6 +12,7 @@ const MIB = 1024 * 1024;
 const BOOT_MS = 120_000;
 /** The guest's text console; its firmware's screen has other sizes. */
 const WIDTH = 720;
+const ROW_PIXELS = 16;
 const QUIET_MS = 1500;
 
 /** Boots the tiny guest and resolves when it shows its prompt. It is ended with the measurement. */
@@ -66,6 +67,12 @@ export async function bootTiny({ dir, signal, cleanUp, say }: BenchContext): Pro
   return machine;
 }
 
+/** Whether there is any text in a row of the console, counted from 0. */
+export function isRowWritten({ width, pixels }: RfbClient["frame"], row: number): boolean {
+  const bytes = pixels.subarray(row * ROW_PIXELS * width * 4, (row + 1) * ROW_PIXELS * width * 4);
+  return width === WIDTH && bytes.some((byte, i) => i % 4 !== 3 && byte > 0);
+}
+
 /** Resolves when something is written on the console and nothing more comes. @throws TIMEOUT */
 export async function promptShown(viewer: RfbClient, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + BOOT_MS;
@@ -76,9 +83,7 @@ export async function promptShown(viewer: RfbClient, signal: AbortSignal): Promi
   try {
     for (;;) {
       await delay(100, signal);
-      const { width, pixels } = viewer.frame;
-      const written = width === WIDTH && pixels.subarray(0, width * 16 * 4).some((byte, i) => i % 4 !== 3 && byte > 0);
-      if (written && performance.now() - changedMs > QUIET_MS) return;
+      if (isRowWritten(viewer.frame, 0) && performance.now() - changedMs > QUIET_MS) return;
       if (performance.now() > deadline) throw new HomewardError("TIMEOUT", "the tiny guest did not boot");
     }
   } finally {

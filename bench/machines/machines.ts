@@ -10,7 +10,7 @@ import { GUEST_FILES, formatGuestDefinition, parseGuestDefinition } from "../../
 import { StatePaths } from "../../service/store/paths.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 import type { Bench, BenchContext } from "../bench.ts";
-import { promptShown } from "../console/tiny-machine.ts";
+import { isRowWritten, promptShown } from "../console/tiny-machine.ts";
 import type { Line } from "../line.ts";
 import { MemoryPeak } from "../memory.ts";
 import { ServiceProcess } from "../service-process.ts";
@@ -21,6 +21,8 @@ const SIZES_MIB = [512, 2048, 8192];
 const TOUCHED = 0.75;
 const PIECE_MIB = 16;
 const FILL_MS = 15 * 60_000;
+/** A row of the console that the dots, one for each piece, do not reach. */
+const SIGN_ROW = 20;
 
 /** The tiny guest's folder with another size of memory. */
 async function guestWithMemory(dir: string, memoryMiB: number, signal: AbortSignal): Promise<string> {
@@ -33,27 +35,20 @@ async function guestWithMemory(dir: string, memoryMiB: number, signal: AbortSign
   return dir;
 }
 
-/** Memory of a machine that is in use, in bytes: QEMU maps its RAM file, and what the guest never touched is not there. */
-async function touchedBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  const kb = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1] ?? 0);
-  return (kb("RssShmem") + kb("RssFile")) * 1024;
-}
-
-/** Has the guest write into a file system in its memory, and waits until it has. @throws TIMEOUT */
-async function fillMemory(viewer: RfbClient, machine: { pid: number; memoryMiB: number }, signal: AbortSignal): Promise<void> {
-  const pieces = Math.floor((machine.memoryMiB * TOUCHED) / PIECE_MIB) - 4;
+/** Has the guest write into a file system in its memory, and waits until it says so. @throws TIMEOUT */
+async function fillMemory(viewer: RfbClient, memoryMiB: number, signal: AbortSignal): Promise<void> {
+  const pieces = Math.floor((memoryMiB * TOUCHED) / PIECE_MIB) - 4;
   const text = [
     "clear; mount -t tmpfs -o size=95% t /mnt; cd /mnt",
     `head -c ${PIECE_MIB * MIB} /dev/urandom > 0`,
-    `for i in $(seq ${pieces}); do cat 0 > $i; echo -n .; done\n`,
+    `for i in $(seq ${pieces}); do cat 0 > $i || break; echo -n .; done; yes | head -n ${SIGN_ROW + 3}\n`,
   ].join("; ");
   const session = { name: "fill", description: "Fills the memory.", guest: "tiny", pace: { key_ms: 30, pause_ms: 0 }, steps: [{ type: text }] };
   await playSession(viewer, parseSession(JSON.stringify(session)), { signal });
   const deadline = performance.now() + FILL_MS;
-  while ((await touchedBytes(machine.pid)) < pieces * PIECE_MIB * MIB) {
+  while (!isRowWritten(viewer.frame, SIGN_ROW)) {
     if (performance.now() > deadline) throw new HomewardError("TIMEOUT", "the guest did not fill its memory");
-    await delay(500, signal);
+    await delay(200, signal);
   }
 }
 
@@ -75,12 +70,11 @@ async function measure(service: ServiceProcess, context: BenchContext, memoryMiB
   say(`  a guest with ${memoryMiB} MiB`);
   const from = await guestWithMemory(join(dir, workspace), memoryMiB, signal);
   await service.call("create", { workspace, from, accelerator: "tcg" });
-  const { pid } = await service.call("start", { workspace });
-  if (pid === null) throw new HomewardError("INTERNAL", "a machine that runs has no process");
+  await service.call("start", { workspace });
   const { path } = await service.call("console", { workspace });
   const viewer = await RfbClient.connect(path);
   await promptShown(viewer, signal);
-  await fillMemory(viewer, { pid, memoryMiB }, signal);
+  await fillMemory(viewer, memoryMiB, signal);
   viewer.close();
   const peak = new MemoryPeak(service.pid);
   const suspendS = await seconds(() => service.call("suspend", { workspace }));
