@@ -24,6 +24,7 @@ import { shutdownCommand } from "./commands/shutdown.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { suspendCommand } from "./commands/suspend.ts";
+import { uiCommand } from "./commands/ui.ts";
 import { unpairCommand } from "./commands/unpair.ts";
 import { exitTable } from "./exit-status.ts";
 import { addGlobalOptions, errorOutput, invocationOf, type Body, type Surroundings } from "./invocation.ts";
@@ -31,6 +32,7 @@ import { addGlobalOptions, errorOutput, invocationOf, type Body, type Surroundin
 const COMMANDS: readonly (() => CommandEntry)[] = [
   serveCommand,
   statusCommand,
+  uiCommand,
   createCommand,
   importCommand,
   startCommand,

@@ -74,7 +74,7 @@ export function toHomewardError(thrown: unknown): HomewardError {
   if (thrown.name === "AbortError") return new HomewardError("CANCELLED", "stopped", { cause: thrown });
   const database = sqliteCode(thrown);
   if (database !== null) return new HomewardError(database, thrown.message, { cause: thrown });
-  const system = (thrown as NodeJS.ErrnoException).code;
+  const system = "code" in thrown ? thrown.code : undefined;
   if (system === "ENOSPC" || system === "EDQUOT" || system === "ENOMEM")
     return new HomewardError("NO_ROOM", thrown.message, { cause: thrown });
   if (system === "ENOENT") return new HomewardError("NOT_FOUND", thrown.message, { cause: thrown });

@@ -11,12 +11,14 @@ import {
   statusSchema,
   workspaceStatusSchema,
 } from "./control/status.ts";
+import { uiLinkSchema } from "./control/web.ts";
 import { sha256Schema } from "./generation.ts";
 import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 
 export * from "./control/hosts.ts";
 export * from "./control/status.ts";
+export * from "./control/web.ts";
 
 /**
  * The control API: JSON messages over one WebSocket on the service's control socket. A client sends
@@ -30,6 +32,9 @@ export const MAX_CONTROL_MESSAGE_BYTES = 1024 * 1024;
 export const MAX_RUNNING_CALLS = 64;
 /** The WebSocket's path on the control socket. */
 export const CONTROL_PATH = "/control/v1";
+
+/** Sides of a thumbnail, in pixels. */
+export const THUMBNAIL_WIDTH = { min: 64, usual: 320, max: 640 } as const;
 
 /** Of a line of `homeward log`; what is longer is cut. */
 export const LOG_LINE_CHARACTERS = 300;
@@ -69,6 +74,11 @@ const levelSchema = z.int().min(1).max(22).optional();
 /** Parameters and result of every method. */
 export const controlMethods = {
   status: { params: z.strictObject({}), result: statusSchema },
+  /** Answers with the status as soon as it differs from the one of `after`; at once if that is not given or not known any more. */
+  watch: {
+    params: z.strictObject({ after: countSchema.optional() }),
+    result: z.strictObject({ revision: countSchema, status: statusSchema }),
+  },
   /**
    * Makes a workspace from a guest folder (guest.json) or an exported generation (generation.json).
    * `owner`: null when this host owns it; otherwise the host that does, and only a generation may be given.
@@ -119,7 +129,22 @@ export const controlMethods = {
     result: workspaceStatusSchema,
   },
   console: { params: workspaceParams, result: z.strictObject({ path: pathSchema }) },
-  /** Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: zstd, null chooses. */
+  /**
+   * A small picture of the screen. `png`: base64, null if it is still the one that the tag `unless` stands for, or if there
+   * is none (`tag` is null too, then): the machine does not run, or its recording is paused for a private moment.
+   */
+  thumbnail: {
+    params: z.strictObject({
+      workspace: nameSchema,
+      width: z.int().min(THUMBNAIL_WIDTH.min).max(THUMBNAIL_WIDTH.max).default(THUMBNAIL_WIDTH.usual),
+      unless: z.string().max(64).nullable().default(null),
+    }),
+    result: z.strictObject({ tag: z.string().max(64).nullable(), png: z.string().max(900_000).nullable() }),
+  },
+  /**
+   * Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: zstd, null chooses.
+   * `detached`: goes on when the client has gone, for pages that may be closed or loaded anew; `cancel` stops it.
+   */
   migrate: {
     params: z.strictObject({
       workspace: nameSchema,
@@ -127,9 +152,12 @@ export const controlMethods = {
       mode: migrationModeSchema.default("replay"),
       hold: z.boolean().default(false),
       level: levelSchema,
+      detached: z.boolean().default(false),
     }),
     result: migrationReportSchema,
   },
+  /** Stops the migration of a workspace away from this host, as if its own call were cancelled. Its call says what came of it. */
+  cancel: { params: workspaceParams, result: z.strictObject({}) },
   /** Rehearses moving the stored generation `root` (default: the workspace's base) from its parent; nothing is kept. */
   measure: {
     params: z.strictObject({
@@ -174,6 +202,8 @@ export const controlMethods = {
   /** Ends the trust in a host, and its open connections. */
   unpair: { params: z.strictObject({ name: nameSchema }), result: pairedHostSchema },
   doctor: { params: z.strictObject({}), result: doctorSchema },
+  /** Opens the pages for a browser or the desktop app, on 127.0.0.1 only. Over the control socket only. `port`: 0 for any. */
+  ui: { params: z.strictObject({ port: z.int().min(0).max(65_535).default(0) }), result: uiLinkSchema },
   /** Removes generations, layers and leftovers that nobody needs, and merges long chains of layers. */
   gc: { params: z.strictObject({ dryRun: z.boolean().default(false) }), result: collectedSchema },
   /** Ends the service. "keep": machines run on and are adopted by the next service; "suspend"; "kill": plug pulled. */

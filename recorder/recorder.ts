@@ -1,4 +1,5 @@
 import { toHomewardError, type HomewardError } from "../common/errors.ts";
+import type { Framebuffer } from "../vm/rfb/framebuffer.ts";
 import type { InputEvent, LogMark, PowerAction } from "../protocol/input-log.ts";
 import { ActionGate, type Want } from "./action-gate.ts";
 import { CheckpointMaker } from "./checkpoint-maker.ts";
@@ -111,6 +112,11 @@ export class Recorder {
   /** The relay that serves the console socket, to keep it when recording stops. */
   get relay(): ConsoleRelay {
     return this.#relay;
+  }
+
+  /** The screen as it is known now, which goes on changing; undefined while there is no connection to the display. */
+  get frame(): Framebuffer | undefined {
+    return this.#watcher.frame;
   }
 
   /** Recorded milliseconds now; they stand still between the marks "suspend" and "resume". */

@@ -1,5 +1,6 @@
 import { delay } from "../common/abort.ts";
 import { toHomewardError, type HomewardError } from "../common/errors.ts";
+import type { Framebuffer } from "../vm/rfb/framebuffer.ts";
 import { RfbClient } from "../vm/rfb/rfb-client.ts";
 import { CellHistory } from "./cell-history.ts";
 import type { ScreenView } from "./checkpoint-maker.ts";
@@ -55,6 +56,11 @@ export class ScreenWatcher {
       unsettled: history.cellsThat((cell) => history.isUnsettled(cell, now) && !history.isFlickering(cell, now)),
       ageMs: now - Math.max(this.#sinceMs, history.lastChangeMs(now)),
     };
+  }
+
+  /** The picture itself, which goes on changing; undefined while there is no connection to the display. */
+  get frame(): Framebuffer | undefined {
+    return this.#client?.frame;
   }
 
   /** Resolves when nothing but flickering cells has changed for a moment, at the latest after `limitMs` milliseconds. */

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize, sep } from "node:path";
 import ts from "typescript";
-import { FOLDER_IMPORTS, PACKAGE_IMPORTS, SPAWN_CALLERS, UNRESTRICTED } from "./import-rules.ts";
+import { FOLDER_IMPORTS, IN_BROWSER, PACKAGE_IMPORTS, SPAWN_CALLERS, UNRESTRICTED } from "./import-rules.ts";
 
 /** Checks scripts/import-rules.ts against what the files really import; prints every breach and every stale rule. */
 const SPAWN_MODULE = "common/spawn.ts";
@@ -11,12 +11,14 @@ function sourceFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : sourceFiles(path);
-    return /\.(ts|svelte)$/.test(entry.name) ? [normalize(path)] : [];
+    return /\.tsx?$/.test(entry.name) ? [normalize(path)] : [];
   });
 }
 
+/** The folder that a file's rules are those of; of electron/ it is the folder below, as each runs somewhere else. */
 function topFolder(path: string): string | undefined {
   const parts = path.split(sep);
+  if (parts[0] === "electron" && parts.length > 2) return parts.slice(0, 2).join("/");
   return parts.length > 1 ? parts[0] : undefined;
 }
 
@@ -54,6 +56,7 @@ for (const file of sourceFiles(".")) {
     else if (!specifier.startsWith("node:")) checkPackage(file, folder, specifier);
     else if (specifier === "node:child_process" && file !== SPAWN_MODULE)
       problems.push(`${file}: processes are started through ${SPAWN_MODULE} only`);
+    else if (IN_BROWSER.includes(folder)) problems.push(`${file}: runs in a browser, which has no ${specifier}`);
   }
 }
 

@@ -11,6 +11,7 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   syncer: ["common", "protocol"],
   service: ["common", "protocol", "vm", "recorder", "replayer", "syncer"],
   cli: ["common", "protocol"],
+  "electron/renderer": ["common", "protocol"],
   guests: ["common"],
   demo: ["common", "protocol", "vm", "guests"],
   scripts: ["common"],
@@ -19,6 +20,9 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders whose files may import anything: tests look at every part. */
 export const UNRESTRICTED: readonly string[] = ["test"];
+
+/** Folders whose files run in a browser and may use nothing of Node's. */
+export const IN_BROWSER: readonly string[] = ["electron/renderer"];
 
 /** The only files that may start processes, through common/spawn.ts. */
 export const SPAWN_CALLERS: readonly string[] = [
@@ -32,6 +36,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "cli/commands/create.ts",
   "cli/commands/demo.ts",
   "cli/commands/doctor.ts",
+  "cli/commands/ui.ts",
   "cli/service-process.ts",
   "demo/desktop-check.ts",
   "demo/host.ts",
@@ -58,9 +63,12 @@ export const SPAWN_CALLERS: readonly string[] = [
 
 /** Packages that only the listed folders may import. */
 export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  "@preact/signals": ["electron/renderer"],
   commander: ["cli"],
   "fast-diff": ["replayer"],
   pino: ["service"],
+  preact: ["electron/renderer"],
   sax: ["service"],
+  vite: ["scripts"],
   ws: ["protocol", "service"],
 };

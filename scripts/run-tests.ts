@@ -44,9 +44,11 @@ async function tests(project: string): Promise<boolean> {
 const stages: readonly (readonly [string, () => Promise<boolean>])[] = [
   ["style", () => command(join(binaries, "eslint"), ["."])],
   ["types", () => command(join(binaries, "tsc"), ["--noEmit"])],
+  ["types of the pages", () => command(join(binaries, "tsc"), ["--noEmit", "-p", join("electron", "renderer")])],
   ["imports", () => command(process.execPath, [join("scripts", "check-imports.ts")])],
   ["unit tests", () => tests("unit")],
   ["integration tests", () => tests("integration")],
+  ["pages", () => command(process.execPath, [join("scripts", "build-renderer.ts")])],
   ["end-to-end tests", () => tests("e2e")],
 ];
 

@@ -19,6 +19,8 @@ import { TlsListener } from "./peers/tls-listener.ts";
 import { RunDirs } from "./run-dirs.ts";
 import { Store } from "./store/store.ts";
 import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
+import { openDoor } from "./web/page-clients.ts";
+import type { WebDoor } from "./web/web-door.ts";
 import { Workspaces } from "./workspaces/workspaces.ts";
 
 export interface ServiceOptions {
@@ -76,6 +78,7 @@ export class Service {
   readonly #migrating = new Set<Promise<unknown>>();
   #migrations: Migrations | null = null;
   #control: ControlServer | null = null;
+  #door: WebDoor | null = null;
   #listener: PeerListener | null = null;
   #tlsListener: TlsListener | null = null;
   #ended: Promise<void> | null = null;
@@ -159,6 +162,7 @@ export class Service {
         this.#log.warn({ err: error }, "accelerator");
       },
     );
+    let door: WebDoor | null = null;
     const handlers = controlHandlers({
       ctx,
       ...own,
@@ -169,9 +173,15 @@ export class Service {
         void job.catch(() => undefined).finally(() => this.#migrating.delete(job));
         return job;
       },
+      openPages: async (port) => {
+        if (door === null) throw new HomewardError("CONFLICT", "the service is only just starting; try again");
+        return door.open(port);
+      },
       shutdown: (machines) => this.#beginStop(machines),
     });
     this.#control = await ControlServer.listen(ctx.store.paths.control, handlers, this.#log);
+    door = await openDoor(ctx, handlers);
+    this.#door = door;
   }
 
   async #listenTls(address: PeerAddress, { paired, identity }: OwnParts, migrations: Migrations): Promise<void> {
@@ -221,7 +231,7 @@ export class Service {
   async #close(): Promise<void> {
     // The answer to a shutdown call goes out first.
     await new Promise((resolve) => setImmediate(resolve));
-    await this.#control?.close();
+    await Promise.all([this.#control?.close(), this.#door?.close()]);
     await this.#generationCheck.idle();
     await this.#hashPool.close();
     await this.#runDirs.close();

@@ -1,20 +1,10 @@
-import { access, constants } from "node:fs/promises";
-import { delimiter, join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import { start } from "../../common/spawn.ts";
 import { argument, callService, newCommand, type CommandEntry } from "../command.ts";
+import { findProgram } from "../find-program.ts";
 
 /** Viewers that take the path of a unix socket: TigerVNC's, under its own name and under Debian's alternative. */
 const VIEWERS = ["xtigervncviewer", "vncviewer"] as const;
-
-async function findProgram(names: readonly string[], path: string): Promise<string | undefined> {
-  for (const name of names)
-    for (const folder of path.split(delimiter).filter((entry) => entry !== "")) {
-      const file = join(folder, name);
-      if (await access(file, constants.X_OK).then(() => true, () => false)) return file;
-    }
-  return undefined;
-}
 
 /** Opens a window that outlives this command. @throws ENVIRONMENT if there is no viewer or no screen to open it on */
 async function openViewer(socket: string, env: NodeJS.ProcessEnv): Promise<string> {

@@ -34,6 +34,11 @@ const PROGRESS_INTERVAL_MS = 100;
 /** A client that reads this little of what it asked for is dropped. */
 const MAX_UNREAD_BYTES = 8 * MAX_CONTROL_MESSAGE_BYTES;
 
+export interface ConnectionOptions {
+  /** Whether one more call may begin now; by default any may. */
+  readonly admit?: () => boolean;
+}
+
 interface RunningCall {
   readonly method: string;
   readonly controller: AbortController;
@@ -44,12 +49,14 @@ export class ControlConnection {
   readonly #socket: WebSocket;
   readonly #handlers: ControlHandlers;
   readonly #log: Logger;
+  readonly #mayCall: () => boolean;
   readonly #calls = new Map<number, RunningCall>();
 
-  constructor(socket: WebSocket, handlers: ControlHandlers, log: Logger) {
+  constructor(socket: WebSocket, handlers: ControlHandlers, log: Logger, { admit = () => true }: ConnectionOptions = {}) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#log = log;
+    this.#mayCall = admit;
     socket.on("message", (data) => {
       this.#receive(rawText(data));
     });
@@ -104,6 +111,7 @@ export class ControlConnection {
   }
 
   #admit(id: number): void {
+    if (!this.#mayCall()) throw new HomewardError("USAGE", "too many calls in too short a time");
     if (this.#calls.has(id)) throw new HomewardError("USAGE", `call ${id} is still running`);
     if (this.#calls.size >= MAX_RUNNING_CALLS)
       throw new HomewardError("USAGE", `more than ${MAX_RUNNING_CALLS} calls at a time on one connection`);

@@ -1,5 +1,5 @@
 import { HomewardError } from "../../common/errors.ts";
-import type { ControlResult } from "../../protocol/control.ts";
+import type { ControlResult, UiLink } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
 import { runDoctor } from "../doctor/doctor.ts";
 import type { Migrations } from "../migration/migrations.ts";
@@ -11,6 +11,9 @@ import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { ControlHandlers } from "./connection.ts";
 import { inputLogOf } from "./input-log-answer.ts";
+import { MigrationStops } from "./migration-stops.ts";
+import { StatusFeed } from "./status-feed.ts";
+import { thumbnailOf } from "./thumbnail.ts";
 
 export interface HandlerParts {
   readonly ctx: ServiceContext;
@@ -21,17 +24,28 @@ export interface HandlerParts {
   readonly facts: () => ServiceFacts;
   /** Notes a migration that is under way, and returns it. */
   readonly migrating: <T>(job: Promise<T>) => Promise<T>;
+  /** A new one-time link to the pages; see WebDoor.open. */
+  readonly openPages: (port: number) => Promise<UiLink>;
   /** Begins to end the service; the answer to the call is sent before it is over. */
   readonly shutdown: (machines: "suspend" | "keep" | "kill") => Promise<void>;
 }
 
+/** Where a workspace's console is. @throws CONFLICT if it does not run */
+export function consoleSocket({ running, name }: Workspace): string {
+  if (running !== null) return running.consoleSocket;
+  throw new HomewardError("CONFLICT", `${name} does not run`, { hint: `"homeward start ${name}" starts it.` });
+}
+
 /** What each method of the control API does. */
 export function controlHandlers(parts: HandlerParts): ControlHandlers {
-  const { ctx, deps, migrations, paired, identity, facts, migrating, shutdown } = parts;
+  const { ctx, deps, migrations, paired, identity, facts, migrating, openPages, shutdown } = parts;
   const { workspaces } = ctx;
+  const feed = new StatusFeed(() => serviceStatus(ctx, facts()));
+  const stops = new MigrationStops();
   const status = (workspace: Workspace): Promise<ControlResult<"start">> => workspaceStatus(ctx, workspace);
   return {
     status: () => serviceStatus(ctx, facts()),
+    watch: ({ after }, { signal }) => feed.next(after, signal),
     create: async (params, call) => status(await workspaces.create(params, call)),
     import: async (params, call) => {
       const { plan, workspace } = await workspaces.import(params, call);
@@ -68,21 +82,26 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       await (params.action === "pause" ? workspace.pauseRecording() : workspace.resumeRecording());
       return status(workspace);
     },
-    console: (params) => {
-      const { running, name } = workspaces.get(params.workspace);
-      if (running !== null) return Promise.resolve({ path: running.consoleSocket });
-      throw new HomewardError("CONFLICT", `${name} does not run`, { hint: `"homeward start ${name}" starts it.` });
-    },
-    migrate: async ({ level, ...params }, call) => {
+    console: ({ workspace }) => Promise.resolve({ path: consoleSocket(workspaces.get(workspace)) }),
+    thumbnail: (params) => thumbnailOf(workspaces.get(params.workspace), params),
+    migrate: async ({ level, detached, ...params }, call) => {
       workspaces.get(params.workspace);
       const progress = ctx.activity.watch(params.workspace, call.progress);
+      const stop = new AbortController();
+      const signal = detached ? stop.signal : AbortSignal.any([stop.signal, call.signal]);
+      stops.add(params.workspace, stop);
       try {
         const request = { ...params, ...(level === undefined ? {} : { level }) };
-        return await migrating(migrations.startMigration(request, { signal: call.signal, progress }));
+        return await migrating(migrations.startMigration(request, { signal, progress }));
       } finally {
+        stops.remove(params.workspace, stop);
         ctx.activity.clear(params.workspace);
         workspaces.tidy();
       }
+    },
+    cancel: ({ workspace }) => {
+      stops.stop(workspaces.get(workspace).name);
+      return Promise.resolve({});
     },
     measure: ({ level, root, ...params }, call) => {
       const from = root ?? workspaces.get(params.workspace).base;
@@ -115,6 +134,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     pair: (params) => paired.pair(params),
     unpair: ({ name }) => Promise.resolve(paired.unpair(name)),
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
+    ui: ({ port }) => openPages(port),
     gc: ({ dryRun }) => workspaces.collectGarbage(dryRun ? "find" : "remove"),
     shutdown: async ({ machines }) => {
       await shutdown(machines);

@@ -14,6 +14,8 @@ const NAMES = {
   workspaces: "workspaces",
   incoming: "incoming",
   logKeys: "keys",
+  pages: "pages.json",
+  pagesLink: "pages.html",
 } as const;
 
 /** Files of a generation's folder; an exported one has `disk`, `kernel` and `initrd` as well. */
@@ -90,6 +92,10 @@ export class StatePaths {
   readonly incoming: string;
   /** Keys that the input logs are encrypted with. */
   readonly logKeys: string;
+  /** Where the pages for browsers are served, and to whom. */
+  readonly pages: string;
+  /** Leads a browser there, once. */
+  readonly pagesLink: string;
   /** Name of this host's folders outside the state folder, e.g. in /dev/shm: short, and different for each state folder. */
   readonly runName: string;
 
@@ -107,6 +113,8 @@ export class StatePaths {
     this.workspaces = join(stateDir, NAMES.workspaces);
     this.incoming = join(stateDir, NAMES.incoming);
     this.logKeys = join(stateDir, NAMES.logKeys);
+    this.pages = join(stateDir, NAMES.pages);
+    this.pagesLink = join(stateDir, NAMES.pagesLink);
     this.runName = `homeward-${createHash("sha256").update(stateDir).digest("hex").slice(0, 8)}`;
   }
 

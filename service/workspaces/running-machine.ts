@@ -7,6 +7,8 @@ import { ConsoleRelay } from "../../recorder/console-relay.ts";
 import type { LogStore } from "../../recorder/log-store.ts";
 import { Recorder } from "../../recorder/recorder.ts";
 import type { Machine } from "../../vm/machine-process.ts";
+import type { Framebuffer } from "../../vm/rfb/framebuffer.ts";
+import { RfbClient } from "../../vm/rfb/rfb-client.ts";
 
 /** Open connections of the guest are looked at this often, in milliseconds. */
 const NETWORK_POLL_MS = 1000;
@@ -42,6 +44,7 @@ export class RunningMachine {
   #guestShutDown = false;
   #leaving = false;
   #paused: boolean;
+  #looking: Promise<Framebuffer | null> | null = null;
   #ended: WhyEnded | null = null;
 
   constructor(options: RunningMachineOptions) {
@@ -60,6 +63,15 @@ export class RunningMachine {
 
   get recording(): boolean {
     return this.#recorder !== null;
+  }
+
+  /** What the screen shows: a picture that the recording has at hand, or else a new one; null if there is none. */
+  async screen(): Promise<Framebuffer | null> {
+    if (this.#recorder !== null) return this.#recorder.frame ?? null;
+    this.#looking ??= lookOnce(this.machine.vncSocket).finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
   }
 
   /** The user has paused the recording. (A method, since the answer changes while a caller waits.) */
@@ -249,5 +261,17 @@ export class RunningMachine {
         hint: `The power action "off" pulls its plug; what it has not written to its disk is lost then.`,
       });
     }
+  }
+}
+
+/** The screen of a machine that nobody watches yet; null if it cannot be had now. */
+async function lookOnce(vncSocket: string): Promise<Framebuffer | null> {
+  try {
+    const client = await RfbClient.connect(vncSocket);
+    client.close();
+    return client.frame;
+  } catch {
+    // The machine is going, or its display takes no more viewers.
+    return null;
   }
 }

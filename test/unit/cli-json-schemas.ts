@@ -5,6 +5,7 @@ import {
   doctorSchema,
   progressSchema,
   statusSchema,
+  uiLinkSchema,
   wireErrorSchema,
   workspaceStatusSchema,
 } from "../../protocol/control.ts";
@@ -20,6 +21,7 @@ export const errorLineSchema = wireErrorSchema.extend({ type: z.literal("error")
 export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   serve: z.strictObject({ pid: z.int().positive(), state: z.string() }),
   status: statusSchema,
+  ui: uiLinkSchema.extend({ opener: z.string().nullable() }),
   create: workspaceStatusSchema,
   import: controlMethods.import.result,
   start: workspaceStatusSchema,

@@ -12,6 +12,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
   const refuse = (): Promise<never> => Promise.reject(new HomewardError("CONFLICT", "not in this test"));
   const none: ControlHandlers = {
     status: refuse,
+    watch: refuse,
     create: refuse,
     import: refuse,
     delete: refuse,
@@ -21,7 +22,9 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     power: refuse,
     record: refuse,
     console: refuse,
+    thumbnail: refuse,
     migrate: refuse,
+    cancel: refuse,
     measure: refuse,
     log: refuse,
     report: refuse,
@@ -29,6 +32,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     pair: refuse,
     unpair: refuse,
     doctor: refuse,
+    ui: refuse,
     gc: refuse,
     shutdown: refuse,
   };

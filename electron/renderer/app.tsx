@@ -1,0 +1,103 @@
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { CommandLine } from "./components/command-line.tsx";
+import { EmptyState } from "./components/empty-state.tsx";
+import { Icon } from "./components/icon.tsx";
+import { Notice } from "./components/notice.tsx";
+import { Page } from "./components/page.tsx";
+import { serviceState, status } from "./control/service.ts";
+import { pageOf, PAGES } from "./pages/pages.ts";
+import { hrefOf, route } from "./router.ts";
+import { texts } from "./texts/texts.ts";
+
+function Navigation(): JSX.Element {
+  const [section = PAGES[0]?.pattern[0]] = route.value;
+  return (
+    <nav class="navigation" aria-label={texts.shell.mainNavigation}>
+      <div class="brand">
+        <img src="/icon.svg" alt="" width="26" height="26" />
+        <span>{texts.shell.appName}</span>
+      </div>
+      <ul>
+        {PAGES.map(({ pattern, navigation }) =>
+          navigation === null ? null : (
+            <li key={navigation.text}>
+              <a href={hrefOf(...pattern)} aria-current={pattern[0] === section ? "page" : undefined}>
+                <Icon name={navigation.icon} />
+                {navigation.text}
+              </a>
+            </li>
+          ),
+        )}
+      </ul>
+      <div class="navigation-foot">
+        {status.value === null ? null : <strong title={texts.shell.thisHost(status.value.host)}>{status.value.host}</strong>}
+        <span class={`service-state ${serviceState.value.replace(" ", "-")}`} role="status">
+          {texts.shell.service[serviceState.value]}
+        </span>
+      </div>
+    </nav>
+  );
+}
+
+function ShutOut(): JSX.Element {
+  return (
+    <Page title={texts.shell.appName}>
+      <EmptyState icon="home" title={texts.shell.shutOutTitle}>
+        <p>{texts.shell.shutOutText}</p>
+        <p>{texts.shell.shutOutHint}</p>
+        <CommandLine command="homeward ui" />
+      </EmptyState>
+    </Page>
+  );
+}
+
+function NotFound(): JSX.Element {
+  return (
+    <Page title={texts.shell.appName}>
+      <EmptyState icon="home" title={texts.shell.notFoundTitle}>
+        <p>
+          <a href={hrefOf()}>{texts.shell.backToWorkspaces}</a>
+        </p>
+      </EmptyState>
+    </Page>
+  );
+}
+
+function Content(): JSX.Element {
+  if (serviceState.value === "shut out") return <ShutOut />;
+  const found = pageOf(route.value);
+  if (found === null) return <NotFound />;
+  const { component: Component } = found.page;
+  return <Component key={route.value.join("/")} parameters={found.parameters} />;
+}
+
+export function App(): JSX.Element {
+  const main = useRef<HTMLElement>(null);
+  const at = route.value.join("/");
+  const before = useRef(at);
+  useEffect(() => {
+    // Another page is read from its beginning, also by screen readers; the first one as the browser likes.
+    if (before.current !== at) main.current?.focus();
+    before.current = at;
+  }, [at]);
+  return (
+    <div class="app">
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        {texts.shell.skipToContent}
+      </a>
+      <Navigation />
+      <main ref={main} id="main" tabIndex={-1}>
+        {serviceState.value === "lost" ? <Notice kind="warning">{texts.shell.lostBanner}</Notice> : null}
+        <Content />
+      </main>
+    </div>
+  );
+}

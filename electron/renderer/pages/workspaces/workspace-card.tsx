@@ -1,0 +1,128 @@
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useId } from "preact/hooks";
+import type { ServiceStatus, WorkspaceStatus } from "../../../../protocol/control.ts";
+import { Button } from "../../components/button.tsx";
+import { ErrorNotice, Notice } from "../../components/notice.tsx";
+import { useAction, type Action } from "../../control/action.ts";
+import { call, serviceState } from "../../control/service.ts";
+import { texts } from "../../texts/texts.ts";
+import { DeleteDialog } from "./delete-dialog.tsx";
+import { factsText, lightOf, movingText, placeText, stateText } from "./describe.ts";
+import { MigrateButton } from "./migrate-button.tsx";
+import { MoveProgress } from "./move-progress.tsx";
+import { PowerOffDialog } from "./power-off-dialog.tsx";
+import { Thumbnail } from "./thumbnail.tsx";
+import { WorkspaceMenu } from "./workspace-menu.tsx";
+
+function RecordingLight({ workspace }: { readonly workspace: WorkspaceStatus }): JSX.Element | null {
+  const words = texts.workspaces;
+  const light = lightOf(workspace);
+  if (light === null) return null;
+  const text = { recording: words.recording, paused: words.recordingPaused, none: words.notRecording }[light];
+  const title = light === "recording" ? words.recordingExplained : light === "none" ? words.notRecordingExplained : undefined;
+  return (
+    <span class={`light ${light}`} title={title}>
+      {text}
+    </span>
+  );
+}
+
+interface ActionsProps {
+  readonly workspace: WorkspaceStatus;
+  readonly service: ServiceStatus;
+  readonly action: Action;
+}
+
+/** What one does with a workspace in the state that it is in. */
+function Actions({ workspace, service, action }: ActionsProps): JSX.Element | null {
+  const words = texts.workspaces;
+  const { name, owner, state, base } = workspace;
+  if (owner !== "here") return null;
+  const busy = action.busy.value || state === "busy";
+  const disabled = serviceState.value !== "connected";
+  const act = (method: "start" | "suspend" | "seal"): void => void action.run(() => call(method, { workspace: name }));
+  const startText = state === "suspended" ? words.resume : words.start;
+  const canMigrate = base !== null && (state === "running" || state === "suspended");
+  return (
+    <>
+      {canMigrate ? <MigrateButton workspace={workspace} service={service} action={action} /> : null}
+      {state === "running" && base === null ? (
+        <Button look="primary" label={`${words.seal}: ${name}`} title={words.sealExplained} busy={busy} onClick={() => { act("seal"); }}>
+          {words.seal}
+        </Button>
+      ) : null}
+      {state === "off" || state === "suspended" ? (
+        <Button
+          look={canMigrate ? "normal" : "primary"}
+          icon="play"
+          label={`${startText}: ${name}`}
+          busy={busy}
+          disabled={disabled}
+          onClick={() => {
+            act("start");
+          }}
+        >
+          {startText}
+        </Button>
+      ) : null}
+      {state === "running" || state === "busy" ? (
+        <Button icon="pause" label={`${words.suspend}: ${name}`} busy={busy} disabled={disabled} onClick={() => { act("suspend"); }}>
+          {words.suspend}
+        </Button>
+      ) : null}
+    </>
+  );
+}
+
+/** A workspace: its screen, how it is, and what one can do with it. */
+export function WorkspaceCard({ workspace, service }: { readonly workspace: WorkspaceStatus; readonly service: ServiceStatus }): JSX.Element {
+  const { name, state, migration, note } = workspace;
+  const action = useAction();
+  const dialog = useSignal<"delete" | "power off" | null>(null);
+  const closeDialog = (): void => {
+    dialog.value = null;
+  };
+  const titleId = useId();
+  return (
+    <article class="card" aria-labelledby={titleId}>
+      <Thumbnail workspace={workspace} />
+      <div class="card-body">
+        <div class="card-head">
+          <h2 id={titleId}>{name}</h2>
+          <span class={`badge ${state}`}>{stateText(workspace)}</span>
+          <RecordingLight workspace={workspace} />
+          <WorkspaceMenu
+            workspace={workspace}
+            action={action}
+            onDelete={() => {
+              dialog.value = "delete";
+            }}
+            onPowerOff={() => {
+              dialog.value = "power off";
+            }}
+          />
+        </div>
+        <p class="place">
+          {placeText(workspace, service.host)} <span class="muted">· {factsText(workspace)}</span>
+        </p>
+        <ul class="card-facts">
+          {movingText(workspace, service.host).map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
+        {note === null ? null : <Notice kind="warning">{note}</Notice>}
+        <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
+        {migration === null ? (
+          <div class="card-actions">
+            <Actions workspace={workspace} service={service} action={action} />
+          </div>
+        ) : (
+          <MoveProgress name={name} migration={migration} action={action} />
+        )}
+      </div>
+      {dialog.value === "delete" ? <DeleteDialog workspace={workspace} onClose={closeDialog} /> : null}
+      {dialog.value === "power off" ? <PowerOffDialog name={name} onClose={closeDialog} /> : null}
+    </article>
+  );
+}

@@ -1,0 +1,37 @@
+import type { JSX } from "preact";
+import type { WorkspaceStatus } from "../../../../protocol/control.ts";
+import { Menu, type MenuItem } from "../../components/menu.tsx";
+import type { Action } from "../../control/action.ts";
+import { call } from "../../control/service.ts";
+import { texts } from "../../texts/texts.ts";
+
+export interface WorkspaceMenuProps {
+  readonly workspace: WorkspaceStatus;
+  readonly action: Action;
+  readonly onDelete: () => void;
+  readonly onPowerOff: () => void;
+}
+
+/** What one does rarely with a workspace. */
+export function WorkspaceMenu({ workspace, action, onDelete, onPowerOff }: WorkspaceMenuProps): JSX.Element {
+  const words = texts.workspaces;
+  const { name, owner, state, base, recordingPaused } = workspace;
+  const isRunning = owner === "here" && state === "running";
+  const power = (kind: "reset" | "powerdown"): void => void action.run(() => call("power", { workspace: name, action: kind }));
+  const record = (what: "pause" | "resume"): void => void action.run(() => call("record", { workspace: name, action: what }));
+  const recording: MenuItem = recordingPaused
+    ? { text: words.resumeRecording, icon: "eyeOff", onChoose: () => { record("resume"); } }
+    : { text: words.pauseRecording, icon: "eyeOff", onChoose: () => { record("pause"); } };
+  const running: readonly MenuItem[] = [
+    ...(base === null ? [] : [recording]),
+    { text: words.powerDown, icon: "power", onChoose: () => { power("powerdown"); } },
+    { text: words.reset, icon: "history", onChoose: () => { power("reset"); } },
+    { text: words.powerOff, icon: "power", danger: true, onChoose: onPowerOff },
+  ];
+  const canDelete = state === "off" || state === "suspended" || state === "away";
+  const items = [
+    ...(isRunning ? running : []),
+    ...(canDelete ? [{ text: words.delete, icon: "close", danger: true, onChoose: onDelete } as const] : []),
+  ];
+  return <Menu label={words.more(name)} icon="more" buttonClass="quiet" items={items} disabled={items.length === 0} />;
+}

@@ -1,0 +1,35 @@
+import { history } from "./en/history.ts";
+import { hosts } from "./en/hosts.ts";
+import { shell } from "./en/shell.ts";
+import { workspaces } from "./en/workspaces.ts";
+
+/** Everything that the pages say, one object a page. Another language is another object of this type. */
+export interface Texts {
+  readonly shell: typeof shell;
+  readonly workspaces: typeof workspaces;
+  readonly hosts: typeof hosts;
+  readonly history: typeof history;
+}
+
+export const texts: Texts = { shell, workspaces, hosts, history };
+
+const lists = new Intl.ListFormat("en");
+
+/** "home, work and cloud". */
+export function listed(names: readonly string[]): string {
+  return lists.format(names);
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long ago an ISO time is. */
+export function ago(at: string, now: number = Date.now()): string {
+  const ms = now - Date.parse(at);
+  const { ago: words } = texts.shell;
+  if (ms < MINUTE_MS) return words.now;
+  if (ms < HOUR_MS) return words.minutes(Math.floor(ms / MINUTE_MS));
+  if (ms < DAY_MS) return words.hours(Math.floor(ms / HOUR_MS));
+  return words.days(Math.floor(ms / DAY_MS));
+}
