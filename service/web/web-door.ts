@@ -126,7 +126,9 @@ export class WebDoor {
     this.#timer = null;
     if (this.#sessions.stored().length > 0) await this.#write();
     await rm(this.#options.linkPage, { force: true });
-    await this.#server?.close();
+    const server = this.#server;
+    this.#server = null;
+    await server?.close();
   }
 }
 

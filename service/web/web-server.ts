@@ -52,6 +52,7 @@ export class WebServer {
     perMessageDeflate: false,
     handleProtocols: (offered) => [CONTROL_PROTOCOL, CONSOLE_PROTOCOL].find((known) => offered.has(known)) ?? false,
   });
+  #port = 0;
   readonly #failures = new RateLimit(FAILURES.burst, FAILURES.perSecond);
 
   private constructor(parts: WebServerParts) {
@@ -77,11 +78,12 @@ export class WebServer {
       });
       server.#http.listen(port, "127.0.0.1", resolve);
     });
+    server.#port = (server.#http.address() as AddressInfo).port;
     return server;
   }
 
   get port(): number {
-    return (this.#http.address() as AddressInfo).port;
+    return this.#port;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

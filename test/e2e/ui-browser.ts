@@ -1,0 +1,72 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import { expect } from "vitest";
+import type { TestHost } from "./migration-hosts.ts";
+
+/** Debian's, see scripts/packages.txt. */
+const CHROMIUM = "/usr/bin/chromium";
+/** Pictures of pages, to be looked at. */
+const SCREENSHOTS = join(import.meta.dirname, "..", "..", "out", "screenshots");
+export const UI_TIMEOUT_MS = 60_000;
+
+/** @param args more of Chromium's own options */
+export function launchBrowser(...args: readonly string[]): Promise<Browser> {
+  // As root Chromium's own sandbox cannot be set up.
+  const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+  return chromium.launch({ executablePath: CHROMIUM, args: [...asRoot, ...args] });
+}
+
+/** A tab with Homeward's pages, and what went wrong in it. */
+export interface UiPage {
+  readonly page: Page;
+  /** Uncaught errors, and what the Content-Security-Policy or else the console complained of. */
+  readonly complaints: string[];
+}
+
+/** A tab of its own that shows `url`. */
+export async function openTab(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<UiPage> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
+  context.setDefaultTimeout(UI_TIMEOUT_MS);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    // That a server cannot be reached or refuses is for the tests to expect.
+    if (message.type() === "error" && !/Failed to load resource|WebSocket connection/.test(message.text())) complaints.push(message.text());
+  });
+  await page.goto(url);
+  return { page, complaints };
+}
+
+/** A tab with the pages of that host. */
+export async function openUi(browser: Browser, host: TestHost, options: BrowserContextOptions = {}): Promise<UiPage> {
+  const { url } = await host.call("ui", {});
+  const tab = await openTab(browser, url, options);
+  await tab.page.getByText("Service is running").waitFor();
+  return tab;
+}
+
+interface AxeResult {
+  readonly violations: readonly { readonly id: string; readonly impact: string | null; readonly nodes: readonly { readonly html: string }[] }[];
+}
+
+/** Fails if axe-core finds anything serious or critical on the page as it is. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate<AxeResult>("axe.run(document, { resultTypes: ['violations'] })");
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" ")}`)).toEqual([]);
+}
+
+/** Checks the page in light and in dark, and leaves a picture of each in out/screenshots. */
+export async function lookAt(page: Page, name: string): Promise<void> {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await expectAccessible(page);
+    await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}.png`) });
+  }
+}
