@@ -74,6 +74,15 @@ describe("our own page", () => {
     expect(own.complaints).toEqual([]);
   });
 
+  it("cannot let others in", async () => {
+    const answer = await own.page.evaluate<string>(`new Promise((resolve) => {
+      const socket = new WebSocket("ws://127.0.0.1:${port}${CONTROL_PATH}", ["${CONTROL_PROTOCOL}", "${TOKEN_PROTOCOL_PREFIX}${token}"]);
+      socket.onopen = () => socket.send('{"id":1,"method":"ui","params":{}}');
+      socket.onmessage = ({ data }) => resolve(data);
+    })`);
+    expect(JSON.parse(answer)).toMatchObject({ id: 1, error: { code: "CONFLICT" } });
+  });
+
   it("may not be put into a frame", async () => {
     const { port: other } = foreign.address() as AddressInfo;
     const { page } = await openTab(browser, `http://127.0.0.1:${other}/`);

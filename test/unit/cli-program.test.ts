@@ -137,8 +137,8 @@ describe("with a service", () => {
     await run(["migrate", "work", "home"]);
     await run(["migrate", "work", "home", "--mode", "overlay", "--hold", "--level", "7"]);
     expect(seen).toEqual([
-      { workspace: "work", peer: "home", mode: "replay", hold: false },
-      { workspace: "work", peer: "home", mode: "overlay", hold: true, level: 7 },
+      { workspace: "work", peer: "home", mode: "replay", hold: false, detached: false },
+      { workspace: "work", peer: "home", mode: "overlay", hold: true, detached: false, level: 7 },
     ]);
   });
 
