@@ -162,7 +162,6 @@ export class Service {
         this.#log.warn({ err: error }, "accelerator");
       },
     );
-    let door: WebDoor | null = null;
     const handlers = controlHandlers({
       ctx,
       ...own,
@@ -174,14 +173,13 @@ export class Service {
         return job;
       },
       openPages: async (port) => {
-        if (door === null) throw new HomewardError("CONFLICT", "the service is only just starting; try again");
-        return door.open(port);
+        if (this.#door === null) throw new HomewardError("INTERNAL", "the door for browsers is not there yet");
+        return this.#door.open(port);
       },
       shutdown: (machines) => this.#beginStop(machines),
     });
+    this.#door = await openDoor(ctx, handlers);
     this.#control = await ControlServer.listen(ctx.store.paths.control, handlers, this.#log);
-    door = await openDoor(ctx, handlers);
-    this.#door = door;
   }
 
   async #listenTls(address: PeerAddress, { paired, identity }: OwnParts, migrations: Migrations): Promise<void> {

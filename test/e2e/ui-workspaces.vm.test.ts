@@ -58,9 +58,8 @@ describe("the page of workspaces", () => {
     await card().getByText("Running", { exact: true }).waitFor();
     await card().getByText("Lives here, on near").waitFor();
     await card().getByText("Recording", { exact: true }).waitFor();
-    const screen = card().getByRole("img", { name: `Screen of ${WORKSPACE}` });
-    await screen.waitFor();
-    expect(await screen.evaluate("(image) => image.naturalWidth")).toBe(320);
+    await card().getByRole("img", { name: `Screen of ${WORKSPACE}` }).waitFor();
+    expect(await tab.page.evaluate("document.querySelector('.thumbnail img').naturalWidth")).toBe(320);
     await card().getByRole("button", { name: `Migrate to far: ${WORKSPACE}` }).waitFor();
     await lookAt(tab.page, "workspaces");
   });
@@ -107,7 +106,7 @@ describe("the page of workspaces", () => {
 
   it("goes on by itself when the service comes back", async () => {
     await hosts.near.kill();
-    await tab.page.getByText("Service does not answer").waitFor();
+    await tab.page.getByText("Service does not answer", { exact: true }).waitFor();
     await lookAt(tab.page, "service-lost");
     await hosts.near.start();
     await tab.page.getByText("Service is running").waitFor();

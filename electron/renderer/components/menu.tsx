@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon, type IconName } from "./icon.tsx";
 
 export interface MenuItem {
@@ -32,7 +32,7 @@ export function Menu({ label, icon, buttonClass, items, disabled = false }: Menu
     isOpen.value = false;
     root.current?.querySelector("button")?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen.value) entries()[0]?.focus();
   }, [isOpen.value]);
   const onKeyDown = (event: KeyboardEvent): void => {
