@@ -84,7 +84,7 @@ describe("the page of workspaces", () => {
   it("suspends and resumes", async () => {
     await card().getByRole("button", { name: `Suspend: ${WORKSPACE}` }).click();
     await card().getByRole("button", { name: `Resume: ${WORKSPACE}` }).click();
-    await card().getByRole("button", { name: `Suspend: ${WORKSPACE}` }).waitFor();
+    await card().getByText("Running", { exact: true }).waitFor();
     expect((await hosts.near.workspace()).state).toBe("running");
   });
 
