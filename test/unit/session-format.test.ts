@@ -101,6 +101,7 @@ describe("shipped sessions", () => {
   test.each(readdirSync(folder))("%s is valid, named for its file and not too long", (file) => {
     const parsed = parseSession(readFileSync(join(folder, file), "utf8"));
     expect(`${parsed.name}.json`).toBe(file);
-    expect(estimateSession(parsed)).toBeLessThan(70_000);
+    // One is long on purpose.
+    expect(estimateSession(parsed)).toBeLessThan(file === "slow.json" ? 30 * 60_000 : 70_000);
   });
 });
