@@ -101,7 +101,7 @@ export function connectionEnded(cause?: Error): HomewardError {
   });
 }
 
-function checkResult<M extends ControlMethod>(method: M, result: unknown): ControlResult<M> {
+export function checkResult<M extends ControlMethod>(method: M, result: unknown): ControlResult<M> {
   const checked = controlMethods[method].result.safeParse(result);
   if (checked.success) return checked.data as ControlResult<M>;
   throw new HomewardError("ENVIRONMENT", `the service's answer to "${method}" is not of the expected form`, {
@@ -110,7 +110,7 @@ function checkResult<M extends ControlMethod>(method: M, result: unknown): Contr
   });
 }
 
-function parseServiceMessage(text: string): ReturnType<typeof serviceMessageSchema.parse> | null {
+export function parseServiceMessage(text: string): ReturnType<typeof serviceMessageSchema.parse> | null {
   try {
     return serviceMessageSchema.parse(JSON.parse(text));
   } catch {

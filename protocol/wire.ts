@@ -110,21 +110,23 @@ export class FrameParser {
   #payloadFilled = 0;
   #greeted = false;
 
-  /** Complete frames in `chunk` and what came before it; payloads are copies. @throws PEER on anything malformed */
-  push(chunk: Buffer): Frame[] {
-    const frames: Frame[] = [];
+  /**
+   * Complete frames in `chunk` and what came before it, one by one: what precedes something malformed arrived all the same.
+   * Payloads are copies. All have to be taken. @throws PEER on anything malformed
+   */
+  *push(chunk: Buffer): Generator<Frame, void, undefined> {
     let at = 0;
     for (;;) {
       if (this.#name === null) {
         at += this.#fillHeader(chunk, at);
-        if (this.#headerFilled < FRAME_HEADER_BYTES) return frames;
+        if (this.#headerFilled < FRAME_HEADER_BYTES) return;
         this.#startPayload();
       }
       const copied = chunk.copy(this.#payload, this.#payloadFilled, at);
       at += copied;
       this.#payloadFilled += copied;
-      if (this.#payloadFilled < this.#payload.length) return frames;
-      frames.push(this.#takeFrame());
+      if (this.#payloadFilled < this.#payload.length) return;
+      yield this.#takeFrame();
     }
   }
 

@@ -59,10 +59,11 @@ export class BlockHashes {
       await handle.read(header, 0, HEADER_BYTES, 0);
       const blocks = Number(header.readBigUInt64BE(8));
       const { size } = await handle.stat();
+      const nonZero = Number(header.readBigUInt64BE(16));
       const known = header.subarray(0, 4).equals(MAGIC) && header.readUInt8(4) === VERSION;
-      if (!known || blocks > MAX_DEVICE_BLOCKS || size !== HEADER_BYTES + blocks * HASH_BYTES)
+      if (!known || blocks > MAX_DEVICE_BLOCKS || nonZero > blocks || size !== HEADER_BYTES + blocks * HASH_BYTES)
         throw new HomewardError("DAMAGED", `${path} is no file of block hashes`);
-      return new BlockHashes(handle, blocks, Number(header.readBigUInt64BE(16)));
+      return new BlockHashes(handle, blocks, nonZero);
     } catch (error) {
       await handle.close();
       throw error;

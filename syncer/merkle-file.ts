@@ -41,13 +41,20 @@ export async function encodeLeaves(leaves: Buffer, blocks: number, root: string)
   return Buffer.concat([header, present, hashes.subarray(0, end)]);
 }
 
-/** @throws DAMAGED */
-export async function decodeLeaves(data: Uint8Array): Promise<{ leaves: Buffer; blocks: number; root: string }> {
+/**
+ * @param expected blocks of the device, where they are known: a bit in the file stands for a hash in memory
+ * @throws DAMAGED
+ */
+export async function decodeLeaves(
+  data: Uint8Array,
+  expected?: number,
+): Promise<{ leaves: Buffer; blocks: number; root: string }> {
   const reader = new ByteReader(data, "hash tree file");
   if (!reader.bytes(MAGIC.length).equals(MAGIC)) throw new HomewardError("DAMAGED", "not a hash tree file");
   const version = reader.u8();
   if (version !== VERSION) throw new HomewardError("DAMAGED", `hash tree file of unknown version ${version}`);
   const blocks = Number(reader.u64());
+  if (blocks !== (expected ?? blocks)) throw new HomewardError("DAMAGED", "hash tree of a device of another size");
   if (blocks > MAX_DEVICE_BLOCKS) throw new HomewardError("DAMAGED", "hash tree of an impossibly large device");
   const root = reader.bytes(32).toString("hex");
   const count = Math.ceil(blocks / LEAF_BLOCKS);

@@ -140,9 +140,12 @@ export class MerkleTree {
     return encodeLeaves(this.#nodes.leaves, this.blocks, this.root);
   }
 
-  /** @throws DAMAGED when the data does not have the root that it names */
-  static async decode(data: Uint8Array): Promise<MerkleTree> {
-    const { leaves, blocks, root } = await decodeLeaves(data);
+  /**
+   * @param expected blocks that the device has; to be given for a tree from elsewhere
+   * @throws DAMAGED when the data does not have the root that it names
+   */
+  static async decode(data: Uint8Array, expected?: number): Promise<MerkleTree> {
+    const { leaves, blocks, root } = await decodeLeaves(data, expected);
     const nodes = await NodeLevels.over(leaves, blocks);
     if (nodes.root !== root)
       throw new HomewardError("DAMAGED", "a stored hash tree does not have its root", {

@@ -15,20 +15,21 @@ export class QmpStream {
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  /** The messages that `chunk` completes. @throws DAMAGED on a line that is too long or not a JSON object */
-  push(chunk: Buffer): JsonObject[] {
-    const messages: JsonObject[] = [];
+  /**
+   * The messages that `chunk` completes, one by one: what precedes something malformed was said all the same. All have to be
+   * taken. @throws DAMAGED on a line that is too long or not a JSON object
+   */
+  *push(chunk: Buffer): Generator<JsonObject, void, undefined> {
     let rest = chunk;
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       this.#add(rest.subarray(0, end));
       const line = Buffer.concat(this.#parts, this.#bytes).toString("utf8").trim();
       this.#parts = [];
       this.#bytes = 0;
-      if (line !== "") messages.push(parseMessage(line));
+      if (line !== "") yield parseMessage(line);
       rest = rest.subarray(end + 1);
     }
     this.#add(rest);
-    return messages;
   }
 
   #add(part: Buffer): void {

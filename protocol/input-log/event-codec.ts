@@ -149,6 +149,11 @@ function readEvent(reader: ByteReader, kind: number, pointer: Pointer): InputEve
   }
 }
 
+/** How many cells a checkpoint names, changed or volatile; 0 for other events. */
+export function cellsNamed(event: InputEvent): number {
+  return event.kind === "checkpoint" ? event.checkpoint.cells.size + event.checkpoint.volatile.length : 0;
+}
+
 /** @throws INTERNAL if times run backwards or are not whole, DAMAGED never */
 export function writeEvents(events: readonly InputEvent[]): Buffer {
   const writer = new ByteWriter(1024);
@@ -170,10 +175,13 @@ export function readEvents(raw: Buffer): InputEvent[] {
   const events: InputEvent[] = [];
   const pointer = { x: 0, y: 0, buttons: 0 };
   let atMs = 0;
+  let cells = 0;
   for (let i = 0; i < count; i++) {
     const kind = reader.u8();
     atMs = within(atMs + reader.varint(), Number.MAX_SAFE_INTEGER, "time");
-    events.push({ ...readEvent(reader, kind, pointer), atMs });
+    const event = readEvent(reader, kind, pointer);
+    cells = within(cells + cellsNamed(event), INPUT_LOG_LIMITS.segmentCells, "number of cells");
+    events.push({ ...event, atMs });
   }
   reader.end();
   return events;

@@ -9,6 +9,8 @@ export const INPUT_LOG_LIMITS = {
   rawBytes: 8 * 1024 * 1024,
   /** Few enough that packing and unpacking do not hold up the event loop. */
   segmentEvents: 16_384,
+  /** Cells that all checkpoints of a segment name, changed or volatile: a run of them takes a few bytes, whatever its length. */
+  segmentCells: 1_048_576,
   /** Pixels of one side of the screen: 512 cells. */
   screenPixels: 8192,
   /** Of all segments that are merged or sent together. */

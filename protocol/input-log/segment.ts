@@ -1,8 +1,9 @@
 import { promisify } from "node:util";
-import { constants, crc32, zstdCompress, zstdDecompress, type ZstdOptions } from "node:zlib";
+import { constants, crc32, zstdCompress, type ZstdOptions } from "node:zlib";
 import { ByteReader, ByteWriter } from "../../common/bytes.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
-import { readEvents, writeEvents } from "./event-codec.ts";
+import { zstdDecompress } from "../../common/zstd.ts";
+import { cellsNamed, readEvents, writeEvents } from "./event-codec.ts";
 import { INPUT_LOG_LIMITS, type InputEvent } from "./events.ts";
 
 /**
@@ -19,7 +20,6 @@ const LEVEL = 19;
 
 type Zstd = (data: Buffer, options: ZstdOptions) => Promise<Buffer>;
 const compress: Zstd = promisify(zstdCompress);
-const decompress: Zstd = promisify(zstdDecompress);
 
 function checksum(segment: Buffer): number {
   return crc32(segment.subarray(CHECKSUM_AT + 4), crc32(segment.subarray(0, CHECKSUM_AT)));
@@ -31,9 +31,11 @@ function checksum(segment: Buffer): number {
  */
 export async function encodeSegment(events: readonly InputEvent[]): Promise<Buffer> {
   const raw = writeEvents(events);
-  if (events.length > INPUT_LOG_LIMITS.segmentEvents || raw.length > INPUT_LOG_LIMITS.rawBytes)
+  const cells = events.reduce((sum, event) => sum + cellsNamed(event), 0);
+  const { segmentEvents, segmentCells, rawBytes } = INPUT_LOG_LIMITS;
+  if (events.length > segmentEvents || cells > segmentCells || raw.length > rawBytes)
     throw new HomewardError("INTERNAL", "too much for one segment of the input log", {
-      data: { events: events.length, bytes: raw.length },
+      data: { events: events.length, cells, bytes: raw.length },
     });
   // Without the size zstd would set up 42 ms worth of tables for a hundred bytes at this level.
   const packed = await compress(raw, {
@@ -74,17 +76,9 @@ export async function decodeSegment(data: Buffer): Promise<InputEvent[]> {
   const rawBytes = reader.varint();
   if (rawBytes > INPUT_LOG_LIMITS.rawBytes) throw new HomewardError("DAMAGED", `a ${what} unpacks to ${rawBytes} bytes`);
   const body = reader.bytes(reader.remaining);
-  const raw = (flags & COMPRESSED) === 0 ? body : await unpack(body, rawBytes);
+  const raw = (flags & COMPRESSED) === 0 ? body : await zstdDecompress(body, { maxBytes: rawBytes, what: `a ${what}` });
   if (raw.length !== rawBytes) throw new HomewardError("DAMAGED", `a ${what} unpacks to another length than it says`);
   return readEvents(raw);
-}
-
-async function unpack(body: Buffer, rawBytes: number): Promise<Buffer> {
-  try {
-    return await decompress(body, { maxOutputLength: Math.max(rawBytes, 1) });
-  } catch (error) {
-    throw new HomewardError("DAMAGED", "a log segment cannot be unpacked", { cause: error });
-  }
 }
 
 /** A stored segment, or one that was sent: those have no gaps and are numbered as they come. */
@@ -95,7 +89,7 @@ export interface NumberedSegment {
 }
 
 /**
- * The events of a log up to the first segment that is damaged or missing: what follows a gap would be done to another
+ * The events of a log up to the first segment that is damaged, missing or of an earlier time: what follows a gap would be done to another
  * screen than it was done to.
  * @param onDamage told once, with how many events there were before it
  */
@@ -105,11 +99,15 @@ export async function* readableEvents(
 ): AsyncGenerator<InputEvent, void, undefined> {
   let next = 0;
   let before = 0;
+  let lastMs = 0;
   for (const { seq, data } of segments) {
     let events: InputEvent[];
     try {
       if (seq !== next) throw new HomewardError("DAMAGED", `segment ${next} is missing`);
       events = await decodeSegment(data);
+      const [first] = events;
+      if (first !== undefined && first.atMs < lastMs)
+        throw new HomewardError("DAMAGED", `segment ${next} begins before the one before it ends`);
     } catch (cause) {
       const error = toHomewardError(cause);
       if (error.code !== "DAMAGED") throw error;
@@ -117,6 +115,7 @@ export async function* readableEvents(
       return;
     }
     yield* events;
+    lastMs = events.at(-1)?.atMs ?? lastMs;
     before += events.length;
     next++;
   }
@@ -144,7 +143,8 @@ export async function mergeSegments(
   for await (const event of readableEvents(segments, onDamage)) {
     const size = estimate(event);
     // Half of the bound on raw bytes, so that even incompressible events stay within the bound on stored ones.
-    if (batch.length >= INPUT_LOG_LIMITS.segmentEvents || bytes + size > INPUT_LOG_LIMITS.segmentBytes / 2) {
+    const full = batch.length >= INPUT_LOG_LIMITS.segmentEvents || bytes + size > INPUT_LOG_LIMITS.segmentBytes / 2;
+    if (full && batch.length > 0) {
       merged.push(await encodeSegment(batch));
       batch = [];
       bytes = 0;

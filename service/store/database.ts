@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import type { z } from "zod";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import { upgradeSchema } from "./schema.ts";
 
@@ -13,19 +14,33 @@ export class Database {
   readonly #statements = new Map<string, StatementSync>();
   #inTransaction = false;
 
-  /** @param path file, or ":memory:" in tests */
+  /** @param path file, or ":memory:" in tests. @throws DAMAGED, ENVIRONMENT if a newer Homeward wrote it, NO_ROOM */
   constructor(path: string) {
     this.#db = new DatabaseSync(path);
-    this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-    upgradeSchema(this.#db);
+    try {
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+      upgradeSchema(this.#db);
+    } catch (error) {
+      // Its locks would keep the next one out.
+      this.#db.close();
+      throw asDamage(error);
+    }
   }
 
   #prepare(sql: string): StatementSync {
     const known = this.#statements.get(sql);
     if (known !== undefined) return known;
-    const statement = this.#db.prepare(sql);
+    const statement = this.#compile(sql);
     this.#statements.set(sql, statement);
     return statement;
+  }
+
+  #compile(sql: string): StatementSync {
+    try {
+      return this.#db.prepare(sql);
+    } catch (error) {
+      throw asDamage(error);
+    }
   }
 
   /** Runs a statement; returns the number of rows it changed. */
@@ -65,6 +80,14 @@ export class Database {
   }
 }
 
+/** Statements are this program's own: one that does not fit the tables (SQLITE_ERROR) finds others than it made. */
+function asDamage(error: unknown): HomewardError {
+  const known = toHomewardError(error);
+  const misfit = error instanceof Error && "errcode" in error && error.errcode === 1;
+  if (known.code !== "INTERNAL" || !misfit) return known;
+  return new HomewardError("DAMAGED", `the database is damaged: ${known.message}`, { cause: error });
+}
+
 /** @throws DAMAGED if the column does not hold text */
 export function text(row: Row, column: string): string {
   const value = row[column];
@@ -82,6 +105,25 @@ export function numberOrNull(row: Row, column: string): number | null {
   if (value !== null && typeof value !== "number")
     throw new HomewardError("DAMAGED", `the database holds no number in ${column}`);
   return value;
+}
+
+/** What the schema makes of a value that was stored. @throws DAMAGED if it is none of that kind */
+export function stored<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new HomewardError("DAMAGED", `the database holds no valid ${what}`, { cause: parsed.error });
+}
+
+/** The same for a column of JSON. @throws DAMAGED */
+export function storedJson<T>(row: Row, column: string, schema: z.ZodType<T>): T {
+  const json = text(row, column);
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new HomewardError("DAMAGED", `the database holds no JSON in ${column}`, { cause });
+  }
+  return stored(column, schema, value);
 }
 
 export function now(): string {

@@ -2,7 +2,7 @@ import { chmod, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
-import { now, text, type Database } from "./database.ts";
+import { now, storedJson, text, type Database } from "./database.ts";
 import { freshDir, linkOver, syncDir, syncFile, writeFileDurably } from "./durable.ts";
 import type { LayersTable } from "./layers-table.ts";
 import type { GenerationPaths, StatePaths } from "./paths.ts";
@@ -67,7 +67,7 @@ export class GenerationsStore {
     const at = this.#paths.generation(root);
     return {
       root,
-      manifest: generationManifestSchema.parse(JSON.parse(text(row, "manifest"))),
+      manifest: storedJson(row, "manifest", generationManifestSchema),
       layers: layerIds.map((id) => this.#paths.layer(id)),
       layerIds,
       ramPath: at.ram,

@@ -1,7 +1,8 @@
+import { z } from "zod";
 import { HomewardError } from "../../common/errors.ts";
 import { migrationRowSchema, type MigrationRow, type MigrationSummary } from "../../protocol/control.ts";
 import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
-import { numberOrNull, now, text, textOrNull, type Database, type Row } from "./database.ts";
+import { numberOrNull, now, stored, storedJson, text, textOrNull, type Database, type Row } from "./database.ts";
 
 /** States in which nothing is left to be done; `unfinished` leaves them out. */
 export const FINAL_MIGRATION_STATES = ["done", "cancelled", "dropped"] as const;
@@ -21,7 +22,7 @@ export interface MigrationChange {
 }
 
 function toRow(row: Row): MigrationRow {
-  return migrationRowSchema.parse({
+  return stored("migration", migrationRowSchema, {
     id: text(row, "id"),
     workspace: text(row, "workspace"),
     role: text(row, "role"),
@@ -103,14 +104,12 @@ export class MigrationsTable {
   /** What `data` was last; the caller checks its shape. Null if there is none. */
   data(id: string): unknown {
     const row = this.#db.get("SELECT data FROM migrations WHERE id = ?", id);
-    const json = row === null ? null : textOrNull(row, "data");
-    return json === null ? null : JSON.parse(json);
+    return row === null || textOrNull(row, "data") === null ? null : storedJson(row, "data", z.unknown());
   }
 
   report(id: string): MigrationReport | null {
     const row = this.#db.get("SELECT report FROM migrations WHERE id = ?", id);
-    const json = row === null ? null : textOrNull(row, "report");
-    return json === null ? null : migrationReportSchema.parse(JSON.parse(json));
+    return row === null || textOrNull(row, "report") === null ? null : storedJson(row, "report", migrationReportSchema);
   }
 
   /** Id of the newest migration that has a report. */
@@ -125,8 +124,8 @@ export class MigrationsTable {
   summaries(limit = 200): MigrationSummary[] {
     return this.#db
       .all(
-        `SELECT *, json_extract(report, '$.bytes.total') AS bytes,
-           json_extract(report, '$.phases.click_to_usable_s') AS seconds
+        `SELECT *, json_extract(iif(json_valid(report), report, NULL), '$.bytes.total') AS bytes,
+           json_extract(iif(json_valid(report), report, NULL), '$.phases.click_to_usable_s') AS seconds
          FROM migrations ORDER BY started_at DESC, rowid DESC LIMIT ?`,
         limit,
       )

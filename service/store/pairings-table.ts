@@ -1,6 +1,5 @@
-import { pairedHostSchema, type PairedHost } from "../../protocol/control.ts";
-import { HomewardError } from "../../common/errors.ts";
-import { now, text, textOrNull, type Database, type Row } from "./database.ts";
+import { pairedHostSchema, rightsSchema, type PairedHost } from "../../protocol/control.ts";
+import { now, stored, storedJson, text, textOrNull, type Database, type Row } from "./database.ts";
 
 /** The hosts that this one was paired with. */
 export class PairingsTable {
@@ -40,16 +39,12 @@ export class PairingsTable {
 /** @throws DAMAGED: rights that cannot be read are no reason to guess some */
 function paired(row: Row): PairedHost {
   const name = text(row, "name");
-  try {
-    return pairedHostSchema.parse({
-      name,
-      id: text(row, "id"),
-      address: text(row, "address"),
-      rights: JSON.parse(text(row, "rights")) as unknown,
-      pairedAt: text(row, "paired_at"),
-      lastSeenAt: textOrNull(row, "last_seen_at"),
-    });
-  } catch (cause) {
-    throw new HomewardError("DAMAGED", `the database holds no valid pairing of ${name}`, { cause });
-  }
+  return stored(`pairing of ${name}`, pairedHostSchema, {
+    name,
+    id: text(row, "id"),
+    address: text(row, "address"),
+    rights: storedJson(row, "rights", rightsSchema),
+    pairedAt: text(row, "paired_at"),
+    lastSeenAt: textOrNull(row, "last_seen_at"),
+  });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { HomewardError } from "../../common/errors.ts";
 import { machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
-import { now, text, textOrNull, type Database, type Row } from "./database.ts";
+import { now, storedJson, text, textOrNull, type Database, type Row } from "./database.ts";
 
 export type StoredState = "off" | "running" | "suspended" | "paused-for-migration" | "away";
 /** What `start` begins with: power on, the saved state in the workspace's folder, or its base generation. */
@@ -45,7 +45,7 @@ export class WorkspacesTable {
       id: text(row, "id"),
       owner: textOrNull(row, "owner"),
       base: textOrNull(row, "base"),
-      machine: machineDefinitionSchema.parse(JSON.parse(text(row, "machine"))),
+      machine: storedJson(row, "machine", machineDefinitionSchema),
       // The table's own CHECK admits nothing else.
       state: text(row, "state") as StoredState,
       resumeFrom: text(row, "resume_from") as ResumeFrom,

@@ -3,6 +3,7 @@ import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
+import { BLOCK_BYTES } from "../../protocol/residual.ts";
 import { openFileBlocks, type BlockDevice } from "../../syncer/block-device.ts";
 import { copyFileSparse } from "../../syncer/copy-sparse.ts";
 import { generationRoot } from "../../syncer/generation-root.ts";
@@ -42,10 +43,10 @@ export async function readGenerationFolder(dir: string): Promise<GenerationManif
   return manifest;
 }
 
-async function requireTree(path: string, root: string): Promise<void> {
+async function requireTree(path: string, root: string, bytes: number): Promise<void> {
   const { size } = await stat(path);
   if (size > MAX_TREE_BYTES) throw new HomewardError("DAMAGED", `${path} is too large for a hash tree`);
-  const tree = await MerkleTree.decode(await readFile(path));
+  const tree = await MerkleTree.decode(await readFile(path), bytes / BLOCK_BYTES);
   if (tree.root !== root) throw damaged(path, root, tree.root);
 }
 
@@ -151,10 +152,10 @@ export async function importGeneration(
 async function checkFiles(manifest: GenerationManifest, files: GenerationPaths, disk: string): Promise<void> {
   const device = await hashFile(files.device);
   if (device.sha256 !== manifest.deviceSha256) throw damaged(files.device, manifest.deviceSha256, device.sha256);
-  await requireTree(files.ramTree, manifest.ramRoot);
-  await requireTree(files.diskTree, manifest.diskRoot);
-  const { size } = await stat(files.ram);
   const { memoryBytes, diskBytes } = manifest.machine;
+  await requireTree(files.ramTree, manifest.ramRoot, memoryBytes);
+  await requireTree(files.diskTree, manifest.diskRoot, diskBytes);
+  const { size } = await stat(files.ram);
   if (size !== memoryBytes) throw damaged(files.ram, `${memoryBytes} bytes`, `${size} bytes`);
   const virtualBytes = await imageVirtualBytes(disk);
   if (virtualBytes !== diskBytes) throw damaged(disk, `${diskBytes} bytes`, `${virtualBytes} bytes`);

@@ -152,6 +152,17 @@ describe("an image's file", () => {
     ["one of VMware's parts", vmdk('createType="twoGbMaxExtentSparse"'), "USAGE", /several files/, /convert/],
     ["a list in VMware's disguise", vmdk('createType="monolithicSparse"', 0n), "USAGE", /several files/, /convert/],
     ["VMware's list of files", Buffer.from("# Disk DescriptorFile\nRW 1 FLAT \"/etc/passwd\" 0\n"), "USAGE", /only lists/, /convert/],
+    [
+      "a VMware disk whose description is nowhere",
+      (() => {
+        const data = vmdk('createType="monolithicSparse"');
+        data.writeBigUInt64LE(2n ** 63n, 28);
+        return data;
+      })(),
+      "DAMAGED",
+      /is cut off/,
+      /Copy/,
+    ],
     ["a VirtualBox snapshot", vdi((h) => h.writeUInt8(1, 0x1a8)), "USAGE", /only a layer/, /convert/],
     ["a cut-off VirtualBox disk", vdi((h) => h.writeUInt32LE(9, 0x184)), "DAMAGED", /is cut off/, /Copy/],
     ["VHDX", Buffer.from("vhdxfile"), "USAGE", /VHDX/, /convert/],

@@ -8,6 +8,7 @@ import {
   type InputEvent,
   type NumberedSegment,
 } from "../../protocol/input-log.ts";
+import { readEvents, writeEvents } from "../../protocol/input-log/event-codec.ts";
 import { checkpoint, ONE_OF_EACH, randomEvents, randomSource } from "./input-log-events.ts";
 
 /** What version 1 made of ONE_OF_EACH. If this changes, stored logs can no longer be read: make a new version. */
@@ -61,6 +62,7 @@ describe("a log of which a segment is bad", () => {
     ],
     ["missing", (log) => log.filter(({ seq }) => seq !== 1), /after 100 events: segment 1 is missing/],
     ["from another place", ([a, b, c]) => [a, c, b] as NumberedSegment[], /segment 1 is missing/],
+    ["from an earlier time", ([a]) => [a, { ...a, seq: 1 }] as NumberedSegment[], /after 100 events: segment 1 begins before/],
     ["missing at the start", (log) => log.slice(1), /after 0 events/],
   ])("which is %s is read up to there, and says so", async (_, harm, message) => {
     const { events, said } = await readable(harm(numbered(await parts())));
@@ -152,6 +154,20 @@ describe("log segments", () => {
     const read = (await Promise.all(merged.map(decodeSegment))).flat();
     expect(read).toEqual(events);
     expect(await mergeSegments([], unharmed)).toEqual([]);
+  });
+
+  it("cannot grow out of proportion: a few bytes name all cells of a screen", async () => {
+    const volatile = Array.from({ length: 512 * 512 }, (_, cell) => cell);
+    const pictures = Array.from({ length: 5 }, (_, atMs): InputEvent => ({ atMs, kind: "checkpoint", checkpoint: checkpoint([], volatile, 8192, 8192) }));
+    expect(await decodeSegment(await encodeSegment(pictures.slice(1)))).toEqual(pictures.slice(1));
+    await expect(encodeSegment(pictures)).rejects.toMatchObject({ code: "INTERNAL" });
+    const raw = writeEvents(pictures);
+    expect(raw.length).toBeLessThan(100);
+    expect(() => readEvents(raw)).toThrow(expect.objectContaining({ code: "DAMAGED" }) as Error);
+    // What is split by size in bytes comes out in segments that are read again.
+    const parts = await Promise.all(pictures.map((event) => encodeSegment([event])));
+    const merged = await mergeSegments(numbered(parts), unharmed);
+    expect((await Promise.all(merged.map(decodeSegment))).map((events) => events.length)).toEqual([1, 1, 1, 1, 1]);
   });
 
   it("take the largest screen there can be", async () => {

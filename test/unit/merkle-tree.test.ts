@@ -101,6 +101,8 @@ describe("a Merkle tree", () => {
     const tree = await MerkleTree.build(await lab.device("device", filled(9, 5000)), pool);
     const file = await tree.encode();
     const again = await MerkleTree.decode(file);
+    expect((await MerkleTree.decode(file, again.blocks)).root).toBe(again.root);
+    await expect(MerkleTree.decode(file, again.blocks + 1)).rejects.toMatchObject({ code: "DAMAGED" });
     expect(again.root).toBe(tree.root);
     expect(again.blocks).toBe(5000);
     expect(again.leaf(17)).toEqual(tree.leaf(17));

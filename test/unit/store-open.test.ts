@@ -102,6 +102,21 @@ describe("opening a state folder", () => {
     await expect(Store.open(dir, "alpha")).rejects.toMatchObject({ code: "ENVIRONMENT", data: { found: 99 } });
   });
 
+  it("refuses a database that is none, and leaves it open to a repair", async () => {
+    await (await Store.open(dir, "alpha")).close();
+    const path = join(dir, "homeward.db");
+    const good = await readFile(path);
+    // The tables are there, and yet it says that they are not.
+    const db = new DatabaseSync(path);
+    db.exec("PRAGMA user_version = 0");
+    db.close();
+    await expect(Store.open(dir, "alpha")).rejects.toMatchObject({ code: "DAMAGED" });
+    await writeFile(path, Buffer.alloc(8192, 7));
+    await expect(Store.open(dir, "alpha")).rejects.toMatchObject({ code: "DAMAGED" });
+    await writeFile(path, good);
+    await (await Store.open(dir, "alpha")).close();
+  });
+
   it("keeps the kernels of its machines and no others", async () => {
     let store = await Store.open(dir, "alpha");
     await writeFile(join(parent, "kernel"), "used");

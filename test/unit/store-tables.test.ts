@@ -37,6 +37,21 @@ describe("the database", () => {
   });
 });
 
+describe("a table that something else has changed", () => {
+  const damaged = expect.objectContaining({ code: "DAMAGED" }) as Error;
+
+  it("is damage, whatever is in it", () => {
+    const table = new WorkspacesTable(db);
+    table.insert(workspace("w", ["a"]));
+    db.run("UPDATE workspaces SET machine = '{}'");
+    expect(() => table.list()).toThrow(damaged);
+    db.run("ALTER TABLE workspaces RENAME COLUMN note TO notes");
+    expect(() => {
+      table.update("w", {});
+    }).toThrow(damaged);
+  });
+});
+
 describe("workspaces", () => {
   it("are stored whole and changed in part", () => {
     const table = new WorkspacesTable(db);
@@ -127,6 +142,19 @@ describe("migrations", () => {
     expect(table.holders(rootOf("a"))).toEqual(["home"]);
     expect(table.holders(rootOf("b"))).toEqual(["home", "office"]);
     expect(table.holders(rootOf("c"))).toEqual([]);
+  });
+
+  it("that something else has changed are damage, and leave the others readable in the list", () => {
+    const table = new MigrationsTable(db);
+    const { id } = table.insert(migration({ data: { parts: 1 } }));
+    table.update(id, { report: MIGRATION_REPORT });
+    db.run("UPDATE migrations SET report = '{', data = '{'");
+    expect(table.summaries()).toMatchObject([{ id, bytes: null, seconds: null }]);
+    for (const read of [() => table.report(id), () => table.data(id)])
+      expect(read).toThrow(expect.objectContaining({ code: "DAMAGED" }) as Error);
+    db.run("UPDATE migrations SET mode = 'other', report = '{\"bytes\":1}'");
+    for (const read of [() => table.list(), () => table.get(id), () => table.report(id)])
+      expect(read).toThrow(expect.objectContaining({ code: "DAMAGED" }) as Error);
   });
 
   it("have one id each", () => {

@@ -144,7 +144,9 @@ describe("block hashes", () => {
     const built = await BlockHashes.build(lab.path("h"), await lab.device("one", Buffer.alloc(40_960, 5)), pool);
     await built.close();
     const good = await readFile(lab.path("h"));
-    for (const bad of [good.subarray(0, 20), good.subarray(0, -1), Buffer.concat([good, good]), Buffer.alloc(0)]) {
+    const boasting = Buffer.from(good);
+    boasting.writeBigUInt64BE(11n, 16);
+    for (const bad of [boasting, good.subarray(0, 20), good.subarray(0, -1), Buffer.concat([good, good]), Buffer.alloc(0)]) {
       await writeFile(lab.path("h"), bad);
       await expect(BlockHashes.open(lab.path("h"))).rejects.toMatchObject({ code: "DAMAGED" });
     }

@@ -20,7 +20,7 @@ describe("the QMP stream", () => {
       const messages: JsonObject[] = [];
       for (let at = 0; at < data.length; at += size) messages.push(...stream.push(data.subarray(at, at + size)));
       expect(messages).toEqual(expected);
-      expect(stream.push(Buffer.from("\n"))).toEqual([{ id: 2 }]);
+      expect([...stream.push(Buffer.from("\n"))]).toEqual([{ id: 2 }]);
     }
   });
 
@@ -28,12 +28,20 @@ describe("the QMP stream", () => {
     const stream = new QmpStream();
     const piece = Buffer.alloc(1024 * 1024, 0x20);
     expect(() => {
-      for (let i = 0; i < 20; i++) stream.push(piece);
+      for (let i = 0; i < 20; i++) expect([...stream.push(piece)]).toEqual([]);
     }).toThrow(/more than/);
   });
 
+  test("messages count although nonsense follows in the same chunk", () => {
+    const heard: JsonObject[] = [];
+    expect(() => {
+      for (const message of new QmpStream().push(Buffer.from('{"id":1}\n{"id":2}\nnonsense\n'))) heard.push(message);
+    }).toThrow(/not/);
+    expect(heard).toEqual([{ id: 1 }, { id: 2 }]);
+  });
+
   test.each(["{", "[]", "1", "null", '"x"', "nonsense"])("%s is refused", (line) => {
-    expect(() => new QmpStream().push(Buffer.from(`${line}\n`))).toThrow(/not/);
+    expect(() => [...new QmpStream().push(Buffer.from(`${line}\n`))]).toThrow(/not/);
   });
 });
 

@@ -28,6 +28,11 @@ function header(length: number, type: number): Buffer {
   return bytes;
 }
 
+/** All that comes out. */
+function feed(parser: FrameParser, bytes: Buffer): Frame[] {
+  return [...parser.push(bytes)];
+}
+
 function codeOf(work: () => unknown): string {
   try {
     work();
@@ -78,13 +83,13 @@ describe("frames", () => {
   });
 
   it("come out whole when they arrive at once", () => {
-    expectSample(new FrameParser().push(bytes));
+    expectSample(feed(new FrameParser(), bytes));
   });
 
   it("come out whole when they arrive byte by byte", () => {
     const parser = new FrameParser();
     const frames: Frame[] = [];
-    for (let at = 0; at < bytes.length; at++) frames.push(...parser.push(bytes.subarray(at, at + 1)));
+    for (let at = 0; at < bytes.length; at++) frames.push(...feed(parser, bytes.subarray(at, at + 1)));
     expectSample(frames);
     parser.end();
   });
@@ -96,7 +101,7 @@ describe("frames", () => {
       const frames: Frame[] = [];
       for (let at = 0; at < bytes.length; ) {
         const size = 1 + Math.floor(next() ** 3 * 20_000);
-        frames.push(...parser.push(bytes.subarray(at, at + size)));
+        frames.push(...feed(parser, bytes.subarray(at, at + size)));
         at += size;
       }
       expectSample(frames);
@@ -105,7 +110,7 @@ describe("frames", () => {
 
   it("do not change when the chunk they came in is used again", () => {
     const chunk = Buffer.from(bytes);
-    const frames = new FrameParser().push(chunk);
+    const frames = feed(new FrameParser(), chunk);
     chunk.fill(0);
     expectSample(frames);
   });
@@ -113,12 +118,12 @@ describe("frames", () => {
   it("are refused when they are too long, on the header alone", () => {
     for (const [name, { type, max }] of Object.entries(FRAMES)) {
       const parser = new FrameParser();
-      if (name !== "hello") parser.push(frame("hello", HELLO));
-      expect(codeOf(() => parser.push(header(max + 1, type)))).toBe("PEER");
+      if (name !== "hello") feed(parser, frame("hello", HELLO));
+      expect(codeOf(() => feed(parser, header(max + 1, type)))).toBe("PEER");
     }
     const parser = new FrameParser();
-    parser.push(frame("hello", HELLO));
-    expect(codeOf(() => parser.push(header(0xffffffff, FRAMES.residual.type)))).toBe("PEER");
+    feed(parser, frame("hello", HELLO));
+    expect(codeOf(() => feed(parser, header(0xffffffff, FRAMES.residual.type)))).toBe("PEER");
   });
 
   it("are refused when their type is unknown", () => {
@@ -126,28 +131,39 @@ describe("frames", () => {
     for (let type = 0; type < 256; type++) {
       if (known.has(type)) continue;
       const parser = new FrameParser();
-      parser.push(frame("hello", HELLO));
-      expect(codeOf(() => parser.push(header(0, type)))).toBe("PEER");
+      feed(parser, frame("hello", HELLO));
+      expect(codeOf(() => feed(parser, header(0, type)))).toBe("PEER");
     }
   });
 
-  it("begin with a greeting, and only one", () => {
-    expect(codeOf(() => new FrameParser().push(frame("ping")))).toBe("PEER");
+  it("count although nonsense follows in the same chunk", () => {
+    const heard: string[] = [];
     const parser = new FrameParser();
-    parser.push(frame("hello", HELLO));
-    expect(codeOf(() => parser.push(frame("hello", HELLO)))).toBe("PEER");
+    expect(
+      codeOf(() => {
+        for (const { name } of parser.push(Buffer.concat([frame("hello", HELLO), frame("needEnd"), header(0, 255)]))) heard.push(name);
+      }),
+    ).toBe("PEER");
+    expect(heard).toEqual(["hello", "needEnd"]);
+  });
+
+  it("begin with a greeting, and only one", () => {
+    expect(codeOf(() => feed(new FrameParser(), frame("ping")))).toBe("PEER");
+    const parser = new FrameParser();
+    feed(parser, frame("hello", HELLO));
+    expect(codeOf(() => feed(parser, frame("hello", HELLO)))).toBe("PEER");
   });
 
   it("refuse what is not a Homeward host at all", () => {
     for (const text of ["GET / HTTP/1.1\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "RFB 003.008\n", "\0\0\0\0\0\0\0\0"])
-      expect(codeOf(() => new FrameParser().push(Buffer.from(text)))).toBe("PEER");
+      expect(codeOf(() => feed(new FrameParser(), Buffer.from(text)))).toBe("PEER");
   });
 
   it("may not be cut off by the end", () => {
     const parser = new FrameParser();
-    parser.push(frame("hello", HELLO));
+    feed(parser, frame("hello", HELLO));
     parser.end();
-    parser.push(frame("index", Buffer.alloc(10)).subarray(0, 12));
+    feed(parser, frame("index", Buffer.alloc(10)).subarray(0, 12));
     expect(codeOf(() => {
       parser.end();
     })).toBe("PEER");
@@ -179,7 +195,7 @@ describe("a parser fed with damaged bytes", () => {
       try {
         for (let at = 0; at < data.length; ) {
           const size = 1 + Math.floor(next() * 700);
-          for (const { name, payload } of parser.push(data.subarray(at, at + size))) {
+          for (const { name, payload } of feed(parser, data.subarray(at, at + size))) {
             expect(payload.length).toBeLessThanOrEqual(FRAMES[name].max);
             outcomes.frames++;
             if (name in MESSAGES) decodeAny(name as MessageName, payload);
@@ -199,7 +215,7 @@ describe("a parser fed with damaged bytes", () => {
     const next = random(7);
     for (let round = 0; round < 2000; round++) {
       const data = Buffer.from(Array.from({ length: 64 }, () => Math.floor(next() * 256)));
-      expect(codeOf(() => new FrameParser().push(data))).toBe("PEER");
+      expect(codeOf(() => feed(new FrameParser(), data))).toBe("PEER");
     }
   });
 });

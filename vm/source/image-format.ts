@@ -40,6 +40,13 @@ function usage(path: string, what: string, hint: string): HomewardError {
   return new HomewardError("USAGE", `${path} ${what}`, { hint });
 }
 
+function cutOff(path: string, expected: number, actual: number): HomewardError {
+  return new HomewardError("DAMAGED", `${path} is cut off: it should have ${expected} bytes, and has ${actual}`, {
+    hint: "Copy the image again.",
+    data: { expected, actual },
+  });
+}
+
 async function readAt(file: FileHandle, at: number, bytes: number): Promise<Buffer> {
   const buffer = Buffer.alloc(bytes);
   const { bytesRead } = await file.read(buffer, 0, bytes, at);
@@ -50,9 +57,10 @@ async function readAt(file: FileHandle, at: number, bytes: number): Promise<Buff
  * A sparse VMware disk in one file (Virtual Disk Format 5.0). Everything else of that kind consists of several files whose
  * names are in the image, and an image is not to say which files of this computer are read.
  */
-async function checkVmdk(file: FileHandle, start: Buffer, path: string): Promise<void> {
+async function checkVmdk(file: FileHandle, start: Buffer, path: string, fileBytes: number): Promise<void> {
   const capacity = start.readBigUInt64LE(12);
   const descriptorAt = Number(start.readBigUInt64LE(28)) * SECTOR;
+  if (descriptorAt > fileBytes) throw cutOff(path, descriptorAt, fileBytes);
   const descriptorBytes = Math.min(Number(start.readBigUInt64LE(36)) * SECTOR, START_BYTES);
   const text = (await readAt(file, descriptorAt, descriptorBytes)).toString("latin1");
   const field = (name: string): string | undefined => new RegExp(`^${name}\\s*=\\s*"?([^"\\s]*)`, "m").exec(text)?.[1];
@@ -71,11 +79,7 @@ function checkVdi(start: Buffer, path: string, fileBytes: number): void {
   if (start.subarray(VDI.links, VDI.links + 32).some((byte) => byte !== 0))
     throw usage(path, "is only a layer on top of another image", FLATTEN);
   const needed = start.readUInt32LE(VDI.dataAt) + start.readUInt32LE(VDI.allocated) * start.readUInt32LE(VDI.blockBytes);
-  if (needed > fileBytes)
-    throw new HomewardError("DAMAGED", `${path} is cut off: it should have ${needed} bytes, and has ${fileBytes}`, {
-      hint: "Copy the image again.",
-      data: { expected: needed, actual: fileBytes },
-    });
+  if (needed > fileBytes) throw cutOff(path, needed, fileBytes);
 }
 
 function formatOf(start: Buffer): ImageFormat {
@@ -117,7 +121,7 @@ export async function readSourceFile(path: string, stated: ImageFormat | null): 
       throw usage(path, `is not a ${format} image`, "Leave the format out to have it found out.");
     if (format === "qcow2" && (await readQcow2Header(path))?.hasBacking === true)
       throw usage(path, "is only a layer on top of another image", FLATTEN);
-    if (format === "vmdk") await checkVmdk(file, start, path);
+    if (format === "vmdk") await checkVmdk(file, start, path, status.size);
     if (format === "vdi") checkVdi(start, path, status.size);
     if (stated === null && format === "raw")
       for (const [at, magic, what, hint] of OTHERS)
