@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import {
+  BLOCK_BYTES,
+  decodeIndexMessage,
+  decodeNarrowRequest,
+  decodeNeedMessage,
+  decodeNodes,
+  decodeRefetchRequest,
+  encodeFrame,
+  encodeIndexMessage,
+  encodeNarrowRequest,
+  encodeNeedMessage,
+  encodeNodes,
+  encodeRefetchRequest,
+  openFrame,
+  packHashes,
+  PART_BYTES,
+  partOffers,
+  unpackHashes,
+  type IndexMessage,
+  type IndexRun,
+} from "../../../protocol/residual.ts";
+import { chooseHashBits } from "../../../protocol/residual/hash-bits.ts";
+import { countBits } from "../../../protocol/residual/need-message.ts";
+import { IncomingIndex } from "../../../syncer/incoming-index.ts";
+import type { FuzzedParser, ParserCode } from "../parser.ts";
+import { pick, randomBytes, type Random } from "../random.ts";
+
+const HEADER = { hashBits: 33, ramBlocks: 20_000, diskBlocks: 100_000 };
+const ENVELOPE: ParserCode = { file: "protocol/residual/envelope.ts" };
+
+function indexMessage(random: Random, sequence: number, most: number): IndexMessage {
+  const runs: IndexRun[] = [];
+  let block = random(50);
+  let hashes = 0;
+  for (let i = random(most); i > 0; i--) {
+    const count = 1 + random(5);
+    const kind = random(3);
+    if (kind === 0) runs.push({ kind: "zero", block, count });
+    else if (kind === 1 && hashes > count) runs.push({ kind: "repeat", block, count, content: random(hashes - count) });
+    else {
+      runs.push({ kind: "hashed", block, count });
+      hashes += count;
+    }
+    block += count + random(20);
+  }
+  const { hashBits } = HEADER;
+  const carried = unpackHashes(packHashes(randomBytes(random, hashes * 8), hashBits), hashes, hashBits);
+  const header = sequence === 0 ? HEADER : undefined;
+  return { sequence, last: random(2) === 0, header, device: pick(random, ["ram", "disk"]), runs, hashes: carried };
+}
+
+/** What the source says is dirty. An input is the first message of an index, or one after it. */
+export function index(): FuzzedParser {
+  return {
+    name: "index",
+    code: [{ file: "protocol/residual/index-message.ts" }, { file: "protocol/residual/hash-bits.ts" }, ENVELOPE],
+    shape: "bytes",
+    codes: ["PEER", "DAMAGED"],
+    // A bitmap of the largest device.
+    largestBytes: 64 * 1024 * 1024,
+    valid: (random) =>
+      Promise.all(
+        Array.from({ length: 60 }, (_, i) =>
+          encodeIndexMessage(indexMessage(random, i % 3 === 0 ? 1 : 0, i % 2 === 0 ? 4 : 60), HEADER.hashBits),
+        ),
+      ),
+    parse: async (input) => {
+      assert.ok(chooseHashBits(input.length) >= 28);
+      const sizes = { ram: HEADER.ramBlocks, disk: HEADER.diskBlocks };
+      const first = await decodeIndexMessage(input, undefined).catch(() => undefined);
+      const known = first === undefined ? HEADER : undefined;
+      const message = first ?? (await decodeIndexMessage(input, HEADER));
+      const bits = (message.header ?? HEADER).hashBits;
+      assert.deepEqual(await decodeIndexMessage(await encodeIndexMessage(message, bits), known), message);
+      if (known === undefined) {
+        const incoming = new IncomingIndex(sizes);
+        await incoming.add(input);
+        assert.equal(incoming.contents * 8, message.hashes.length);
+        const dirty = message.runs.reduce((sum, { count }) => sum + count, 0);
+        assert.equal(incoming.dirty[message.device].count(), dirty);
+      }
+      return true;
+    },
+  };
+}
+
+/** Some messages of one index, in a row; each has its length before it. */
+export function indexSequence(): FuzzedParser {
+  return {
+    name: "index-sequence",
+    code: [{ file: "syncer/incoming-index.ts" }],
+    shape: "bytes",
+    codes: ["PEER", "DAMAGED"],
+    valid: async (random) => {
+      const sequences: Buffer[] = [];
+      for (let i = 0; i < 20; i++) {
+        const parts: Buffer[] = [];
+        const count = 1 + random(3);
+        const diskFrom = 1 + random(3);
+        for (let sequence = 0; sequence < count; sequence++) {
+          const made = indexMessage(random, sequence, 12);
+          const offset = sequence * 1000;
+          const runs = made.runs.map((run) => ({ ...run, block: run.block + offset }));
+          const whole: IndexMessage = { ...made, runs, last: sequence === count - 1, device: sequence >= diskFrom ? "disk" : "ram" };
+          const data = await encodeIndexMessage(whole, HEADER.hashBits);
+          const length = Buffer.alloc(2);
+          length.writeUInt16BE(data.length);
+          parts.push(length, data);
+        }
+        sequences.push(Buffer.concat(parts));
+      }
+      return sequences;
+    },
+    parse: async (input) => {
+      const incoming = new IncomingIndex({ ram: HEADER.ramBlocks, disk: HEADER.diskBlocks });
+      for (let at = 0; at + 2 <= input.length; ) {
+        const length = input.readUInt16BE(at);
+        await incoming.add(input.subarray(at + 2, at + 2 + length));
+        at += 2 + length;
+      }
+      const count = (runs: Iterable<{ readonly count: number }>): number => [...runs].reduce((sum, run) => sum + run.count, 0);
+      assert.equal(count(incoming.zeroRuns()), incoming.zero);
+      assert.equal(count(incoming.repeatRuns()), incoming.repeats);
+      const dirty = incoming.dirty.ram.count() + incoming.dirty.disk.count();
+      assert.equal(incoming.zero + incoming.repeats + incoming.contents, dirty);
+      assert.equal(incoming.high.length, incoming.contents);
+      assert.equal(incoming.low.length, incoming.contents);
+      for (let content = 0; content < incoming.contents; content++) {
+        const { device, block } = incoming.place(content);
+        assert.ok(incoming.dirty[device].has(block) || !incoming.complete);
+      }
+      assert.ok(incoming.hashBits > 0 || input.length < 2);
+      return incoming.complete;
+    },
+  };
+}
+
+/** What the destination lacks. */
+export function need(): FuzzedParser {
+  return {
+    name: "need",
+    code: [{ file: "protocol/residual/need-message.ts" }, ENVELOPE],
+    shape: "bytes",
+    codes: ["PEER", "DAMAGED"],
+    // A bit for each content that one message may speak of.
+    largestBytes: 1024 * 1024,
+    valid: (random) =>
+      Promise.all(
+        Array.from({ length: 40 }, () => {
+          const count = random(400);
+          const bits = randomBytes(random, Math.ceil(count / 8));
+          if (count % 8 !== 0) bits[bits.length - 1] = (bits.at(-1) ?? 0) & ((1 << (count % 8)) - 1);
+          const offered = random(2) === 0 ? Buffer.alloc(0) : randomBytes(random, countBits(bits));
+          const hashes = randomBytes(random, 2 * countBits(offered));
+          return encodeNeedMessage({ from: random(1000), count, bits, offered, hashes });
+        }),
+      ),
+    parse: async (input) => {
+      const message = await decodeNeedMessage(input);
+      assert.deepEqual(await decodeNeedMessage(await encodeNeedMessage(message)), message);
+      assert.equal([...partOffers(message)].length, countBits(message.bits));
+      return true;
+    },
+  };
+}
+
+/** Contents of blocks. */
+export function residualFrame(): FuzzedParser {
+  const dictionary = [Buffer.alloc(BLOCK_BYTES, 7)];
+  return {
+    name: "residual",
+    code: [{ file: "protocol/residual/frame-message.ts" }, ENVELOPE],
+    shape: "bytes",
+    codes: ["PEER", "DAMAGED"],
+    largestBytes: 2 * 1024 * 1024,
+    valid: (random) =>
+      Promise.all(
+        Array.from({ length: 24 }, (_, i) => {
+          const blocks = 1 + random(3);
+          const leftOut = i % 2 === 0 ? undefined : randomBytes(random, blocks);
+          const bytes = blocks * BLOCK_BYTES - PART_BYTES * (leftOut === undefined ? 0 : countBits(leftOut));
+          const content = i % 3 === 0 ? randomBytes(random, bytes) : Buffer.alloc(bytes, i);
+          return encodeFrame(random(500), blocks, { leftOut, bytes: content }, dictionary, 3);
+        }),
+      ),
+    parse: async (input) => {
+      const frame = openFrame(input);
+      const payload = await frame.unpack(dictionary);
+      assert.ok(payload.bytes.length <= frame.blocks * BLOCK_BYTES);
+      const again = openFrame(await encodeFrame(frame.sequence, frame.blocks, payload, dictionary, 1));
+      assert.equal(again.sequence, frame.sequence);
+      assert.deepEqual(await again.unpack(dictionary), payload);
+      return true;
+    },
+  };
+}
+
+function ranges(random: Random): { block: number; count: number }[] {
+  let block = random(1000);
+  return Array.from({ length: 1 + random(20) }, () => {
+    const range = { block, count: 1 + random(30) };
+    block += range.count + random(100);
+    return range;
+  });
+}
+
+/** Questions and answers about hash trees, and blocks that are asked for again. */
+export function repair(): FuzzedParser {
+  return {
+    name: "repair",
+    code: [{ file: "protocol/residual/repair-messages.ts" }],
+    shape: "bytes",
+    codes: ["PEER", "DAMAGED"],
+    valid: (random) =>
+      Array.from({ length: 45 }, (_, i) => {
+        const device = pick(random, ["ram", "disk"] as const);
+        if (i % 3 === 0) return encodeNarrowRequest({ device, level: random(4), nodes: ranges(random) });
+        if (i % 3 === 1) return encodeNodes(randomBytes(random, 8 * 5));
+        return encodeRefetchRequest({ device, dictionary: pick(random, ["generation", "none"]), ranges: ranges(random) });
+      }),
+    parse: (input) => {
+      const kind = input[1] ?? 0;
+      if (kind === 5) assert.equal(decodeNodes(input, 5).length, 40);
+      else if (kind === 6) {
+        const request = decodeRefetchRequest(input);
+        assert.deepEqual(decodeRefetchRequest(encodeRefetchRequest(request)), request);
+      } else {
+        const request = decodeNarrowRequest(input);
+        assert.deepEqual(decodeNarrowRequest(encodeNarrowRequest(request)), request);
+      }
+      return true;
+    },
+  };
+}
