@@ -13,8 +13,8 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 type Examination = ControlResult<"doctor">;
 
 /** The checks run in a program of their own, so that they work whatever state the service is in, and without one. */
-async function examine({ stateDir, signal }: Invocation): Promise<Examination> {
-  const child = await start(process.execPath, [DOCTOR, "--state", stateDir], { stdio: ["ignore", "pipe", "pipe"] });
+async function examine({ stateDir, signal }: Invocation, more: readonly string[]): Promise<Examination> {
+  const child = await start(process.execPath, [DOCTOR, "--state", stateDir, ...more], { stdio: ["ignore", "pipe", "pipe"] });
   signal.addEventListener("abort", () => child.kill(), { once: true });
   let answer = "";
   let complaint = "";
@@ -46,14 +46,15 @@ function counted(count: number, what: string): string {
   return `${count === 0 ? "no" : count} ${what}${count === 1 ? "" : "s"}`;
 }
 
-export function doctorText({ checks }: Examination): string {
+export function doctorText({ mended, checks }: Examination): string {
   const lines = checks.flatMap(({ name, severity, found, hint, command }) => [
     `${MARKS[severity].padEnd(7)}  ${printable(name)}: ${printable(found)}`,
     ...(hint === null ? [] : [`         ${printable(hint)}`]),
     ...(command === null ? [] : [`           ${printable(command)}`]),
   ]);
   const number = (wanted: DoctorCheck["severity"]): number => checks.filter(({ severity }) => severity === wanted).length;
-  return [...lines, "", `${counted(number("problem"), "problem")}, ${counted(number("warning"), "warning")}.`].join("\n");
+  const done = mended.length === 0 ? [] : [...mended.map((what) => `mended   ${printable(what)}`), ""];
+  return [...done, ...lines, "", `${counted(number("problem"), "problem")}, ${counted(number("warning"), "warning")}.`].join("\n");
 }
 
 export function doctorCommand(): CommandEntry {
@@ -63,13 +64,16 @@ export function doctorCommand(): CommandEntry {
       "Finds what on this computer keeps Homeward from working, and says how to mend it.",
       [
         ["homeward doctor", "needs no running service"],
+        ["homeward doctor --fix", "mends first what is safe to mend, and says what it did"],
         ["homeward doctor --json | jq '.checks[] | select(.severity != \"ok\")'", "what is not as it should be"],
       ],
       "Looks at programs and their versions, room, permissions, leftovers, the service, and whether the other hosts " +
-        "answer and their clocks agree. Warnings leave the exit status 0; a problem makes it that of ENVIRONMENT.",
-    ),
-    body: async (invocation) => {
-      const found = await examine(invocation);
+        "answer and their clocks agree. With --fix it closes what is open to other users, and removes the socket and unfinished files " +
+        "of a service that is gone. Warnings leave the exit status 0; a problem makes it that of ENVIRONMENT.",
+    ).option("--fix", "mend what is safe to mend"),
+    body: async (invocation, command) => {
+      const { fix } = command.opts<{ fix?: boolean }>();
+      const found = await examine(invocation, fix === true ? ["--fix"] : []);
       invocation.output.result(found, doctorText);
       if (!found.ok) invocation.exitWith(EXIT_STATUS.ENVIRONMENT);
     },

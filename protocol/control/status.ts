@@ -135,5 +135,9 @@ export const doctorCheckSchema = z.strictObject({
   command: z.string().max(5000).nullable(),
 });
 export type DoctorCheck = Readonly<z.output<typeof doctorCheckSchema>>;
-/** `ok`: there is no problem; there may be warnings. */
-export const doctorSchema = z.strictObject({ ok: z.boolean(), checks: z.array(doctorCheckSchema).max(100) });
+/** `ok`: there is no problem; there may be warnings. `mended`: what was done first, a sentence each. */
+export const doctorSchema = z.strictObject({
+  ok: z.boolean(),
+  mended: z.array(z.string().max(10_000)).max(1000),
+  checks: z.array(doctorCheckSchema).max(100),
+});

@@ -72,14 +72,22 @@ export async function checkTool(tool: string, signal: AbortSignal | undefined): 
   }
 }
 
-/** Only hosts that meet others over TLS need it, once. */
-export async function checkOpenssl(signal: AbortSignal | undefined): Promise<Finding> {
+/** Programs that only some of it needs: how to ask for their version, the Debian package, and what for. */
+const OPTIONAL = {
+  openssl: { args: ["version"], package: "openssl", hint: "It makes the certificate with which hosts are paired." },
+  rsync: { args: ["--version"], package: "rsync", hint: "It lays generations down on other hosts." },
+  ssh: { args: ["-V"], package: "openssh-client", hint: "It reaches hosts that have no open port of their own." },
+} as const;
+
+/** A program that Homeward works without, up to a point. */
+export async function checkOptional(tool: keyof typeof OPTIONAL, signal: AbortSignal | undefined): Promise<Finding> {
+  const { args, hint, package: name } = OPTIONAL[tool];
   try {
-    await run("openssl", ["version"], { timeoutMs: TOOL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    await run(tool, args, { timeoutMs: TOOL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
     return fine("present");
   } catch (error) {
     if (signal?.aborted === true) throw error;
-    return warning("missing", { hint: "It makes the certificate with which hosts are paired.", command: "apt-get install openssl" });
+    return warning("missing", { hint, command: `apt-get install ${name}` });
   }
 }
 

@@ -1,14 +1,20 @@
 import { toHomewardError } from "../../common/errors.ts";
 import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
-import { checkAccelerator, checkDisk, checkNode, checkOpenssl, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
+import { checkAccelerator, checkDisk, checkNode, checkOptional, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
 import { problem, type Finding } from "./finding.ts";
 import { checkPeers, findService } from "./hosts.ts";
+import { mend } from "./mend.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "./state-folder.ts";
+
+/** Said one by one; what is more was done all the same. */
+const MAX_MENDED = 1000;
 
 export interface DoctorOptions {
   /** Absolute; need not exist yet. */
   readonly stateDir: string;
   readonly signal?: AbortSignal;
+  /** "safe" mends first what nobody can miss; see mend.ts. */
+  readonly mending?: "none" | "safe";
 }
 
 /** A look that fails is a finding, too. @throws CANCELLED */
@@ -23,7 +29,8 @@ async function looked(name: string, look: () => Finding | Promise<Finding>): Pro
 }
 
 /** Looks at everything Homeward needs. Never throws for something that is wrong: that is the finding. @throws CANCELLED */
-export async function runDoctor({ stateDir, signal }: DoctorOptions): Promise<ControlResult<"doctor">> {
+export async function runDoctor({ stateDir, signal, mending = "none" }: DoctorOptions): Promise<ControlResult<"doctor">> {
+  const mended = mending === "safe" ? (await mend(stateDir)).slice(0, MAX_MENDED) : [];
   const checks: DoctorCheck[] = [];
   const look = async (name: string, check: () => Finding | Promise<Finding>): Promise<void> => {
     checks.push(await looked(name, check));
@@ -32,7 +39,7 @@ export async function runDoctor({ stateDir, signal }: DoctorOptions): Promise<Co
   await look("QEMU", checkQemu);
   await look("qemu-img", () => checkTool("qemu-img", signal));
   await look("qemu-nbd", () => checkTool("qemu-nbd", signal));
-  await look("openssl", () => checkOpenssl(signal));
+  for (const tool of ["openssl", "rsync", "ssh"] as const) await look(tool, () => checkOptional(tool, signal));
   await look("UEFI firmware", checkUefi);
   await look("accelerator", () => checkAccelerator(signal));
   await look("disk space", () => checkDisk(stateDir));
@@ -44,5 +51,5 @@ export async function runDoctor({ stateDir, signal }: DoctorOptions): Promise<Co
   // A running service's own unfinished work looks the same.
   if (!running) await look("leftovers", () => checkLeftovers(stateDir));
   for (const [name, peer] of await checkPeers(known)) checks.push({ name, ...peer });
-  return { ok: checks.every(({ severity }) => severity !== "problem"), checks };
+  return { ok: checks.every(({ severity }) => severity !== "problem"), mended, checks };
 }

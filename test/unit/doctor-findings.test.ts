@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { HomewardError } from "../../common/errors.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
 import { frameHeader, WIRE_MAGIC, WIRE_VERSION } from "../../protocol/wire.ts";
 import { quoted } from "../../service/doctor/finding.ts";
+import { mend } from "../../service/doctor/mend.ts";
 import { checkPeers, findService } from "../../service/doctor/hosts.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "../../service/doctor/state-folder.ts";
 import { PeerLink } from "../../service/migration/peer-link.ts";
@@ -68,6 +69,53 @@ describe("folders", () => {
     const found = await checkLeftovers(dir);
     expect(found).toMatchObject({ severity: "warning", command: `homeward serve --detach --state ${dir}` });
     expect(found.found).toMatch(/^1 left .* 1\d\d kB: .*seal-1$/);
+  });
+});
+
+describe("mending", () => {
+  const generation = `new-${"ab".repeat(32)}`;
+  const unfinished = "import-5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11";
+
+  /** A state folder after a service was killed; other users may look in. */
+  async function neglected(): Promise<StatePaths> {
+    const paths = new StatePaths(dir);
+    await (await Store.open(dir, "laptop")).close();
+    for (const made of [join(paths.generations, generation), join(paths.incoming, unfinished), paths.incomingOf("5f0c6f5e")])
+      await mkdir(made);
+    await writeFile(join(paths.incomingOf("5f0c6f5e"), "ram"), "the only copy", { mode: 0o640 });
+    server = createServer();
+    await new Promise<void>((resolve) => server?.listen(paths.control, resolve));
+    await symlink("/etc/passwd", join(dir, "link"));
+    for (const open of [dir, paths.incoming]) await chmod(open, 0o755);
+    return paths;
+  }
+
+  it("closes what is open, and removes what nobody goes on with", async () => {
+    const paths = await neglected();
+    const done = await mend(dir);
+    expect(done.filter((what) => what.startsWith("closed")).map((what) => what.split(" ")[1])).toEqual(
+      expect.arrayContaining([dir, paths.incoming, join(paths.incomingOf("5f0c6f5e"), "ram")]),
+    );
+    expect(done.filter((what) => what.startsWith("removed")).sort()).toEqual(
+      [paths.control, join(paths.generations, generation), join(paths.incoming, unfinished)].map((path) => `removed ${path}`).sort(),
+    );
+    expect(await readFile(join(paths.incomingOf("5f0c6f5e"), "ram"), "utf8")).toBe("the only copy");
+    expect((await stat("/etc/passwd")).mode & 0o044).toBe(0o044);
+    expect(await checkFolders(dir)).toMatchObject({ severity: "ok" });
+    expect(await mend(dir)).toEqual([]);
+  });
+
+  it("removes nothing while a service works there", async () => {
+    const paths = await neglected();
+    const unlock = await takeLock(paths.lock);
+    expect((await mend(dir)).filter((what) => what.startsWith("removed"))).toEqual([]);
+    await unlock();
+    expect(await readdir(paths.generations)).toEqual([generation]);
+  });
+
+  it("makes nothing where there is nothing", async () => {
+    expect(await mend(join(dir, "later"))).toEqual([]);
+    expect(await readdir(dir)).toEqual([]);
   });
 });
 
@@ -171,6 +219,7 @@ describe("doctorText", () => {
   it("has a line for each finding, and what to do below it", () => {
     const text = doctorText({
       ok: false,
+      mended: ["closed /x"],
       checks: [
         { name: "QEMU", severity: "ok", found: "7.2.22", hint: null, command: null },
         { name: "/dev/shm", severity: "warning", found: "small", hint: "Enlarge it.", command: "mount X" },
@@ -179,6 +228,8 @@ describe("doctorText", () => {
     });
     expect(text).toBe(
       [
+        "mended   closed /x",
+        "",
         "ok       QEMU: 7.2.22",
         "WARNING  /dev/shm: small",
         "         Enlarge it.",

@@ -126,7 +126,7 @@ const RESULTS: { readonly [M in ControlMethod]?: unknown } = {
   log: { root: ROOT, segments: 1, bytes: 5, events: 7, durationMs: 1.5, entries: [{ atMs: 12, text: "typed" }] },
   report: { migrations: [MIGRATION_SUMMARY], report: MIGRATION_REPORT },
   hosts: HOSTS,
-  doctor: { ok: true, checks: [{ name: "a", severity: "ok", found: "b", hint: null, command: null }] },
+  doctor: { ok: true, mended: [], checks: [{ name: "a", severity: "ok", found: "b", hint: null, command: null }] },
   gc: { dryRun: true, removed: [], merged: [], kept: [], postponed: false },
 };
 
