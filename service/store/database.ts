@@ -49,11 +49,11 @@ export class Database {
   }
 
   get(sql: string, ...values: SQLInputValue[]): Row | null {
-    return this.#prepare(sql).get(...values) ?? null;
+    return readable(() => this.#prepare(sql).get(...values) ?? null);
   }
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#prepare(sql).all(...values);
+    return readable(() => this.#prepare(sql).all(...values));
   }
 
   /** Runs `work` so that all of it is on disk when this returns, or none. Nested calls join the outer one. */
@@ -77,6 +77,16 @@ export class Database {
   close(): void {
     this.#statements.clear();
     this.#db.close();
+  }
+}
+
+/** No number that this program stores is beyond what a number can say. @throws DAMAGED at one that is */
+function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new HomewardError("DAMAGED", "the database holds an impossible number", { cause: error });
   }
 }
 

@@ -45,6 +45,9 @@ describe("a table that something else has changed", () => {
     table.insert(workspace("w", ["a"]));
     db.run("UPDATE workspaces SET machine = '{}'");
     expect(() => table.list()).toThrow(damaged);
+    db.run("PRAGMA ignore_check_constraints = ON");
+    db.run("UPDATE workspaces SET recording_paused = 9007199254740993");
+    expect(() => table.list()).toThrow(damaged);
     db.run("ALTER TABLE workspaces RENAME COLUMN note TO notes");
     expect(() => {
       table.update("w", {});
