@@ -20,6 +20,7 @@ export interface ConsoleRelayOptions {
 
 /** QEMU itself stops at 32 connections. */
 const MAX_VIEWERS = 16;
+const MAX_LEFT = 8;
 
 /**
  * The console socket of a running machine: any number of VNC viewers connect here and share the guest's screen. It stays
@@ -30,6 +31,8 @@ export class ConsoleRelay {
   readonly #server: Server;
   readonly #viewers = new Set<ViewerConnection>();
   readonly #held = new HeldInput();
+  /** Connections to QEMU of viewers that have gone, oldest first. */
+  readonly #left = new Set<Socket>();
   #tap: InputTap | undefined;
   #stopped = false;
 
@@ -106,10 +109,30 @@ export class ConsoleRelay {
       pointer: (x, y, buttons) => this.#tap?.pointer(x, y, buttons),
     };
     const pauseKey = onPauseKey === undefined ? null : new PauseKey(onPauseKey);
-    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, pauseKey, (error) => {
+    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, pauseKey, (left, error) => {
       this.#viewers.delete(viewer);
+      this.#endLater(left);
       if (error !== undefined) onViewerError?.(error);
     });
     this.#viewers.add(viewer);
+  }
+
+  /**
+   * When any connection ends QEMU releases every key, also those that others hold (ui/vnc.c, vnc_disconnect_finish). So those
+   * of viewers that have gone stay open, idle, as long as others are there. Should there be too many, all keys are released
+   * here first, and told to the tap: the log then holds what the guest gets.
+   */
+  #endLater(left: Socket | null): void {
+    if (left !== null) {
+      this.#left.add(left);
+      left.once("close", () => this.#left.delete(left));
+    }
+    const [oldest] = this.#left;
+    if (this.#viewers.size === 0) for (const socket of this.#left) socket.end();
+    else if (oldest !== undefined && this.#left.size > MAX_LEFT) {
+      this.releaseHeld();
+      oldest.end();
+      this.#left.delete(oldest);
+    }
   }
 }

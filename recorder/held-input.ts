@@ -11,17 +11,18 @@ interface PointerState {
 }
 
 /**
- * Which keys and buttons the viewers hold. QEMU has one keyboard for all viewers but remembers the buttons of each, and
- * when any viewer leaves it releases every key (ui/vnc.c, vnc_disconnect_finish) but no button. The log knows no
- * viewers, so what they do is merged here into one keyboard and one pointer.
+ * Which keys and buttons the viewers hold. QEMU has one keyboard for all viewers but remembers the buttons of each. The log
+ * knows no viewers, so what they do is merged here into one keyboard and one pointer.
  */
 export class HeldInput {
-  readonly #keys = new Map<string, HeldKey>();
+  readonly #keys = new Map<string, HeldKey & { readonly holders: Set<object> }>();
   readonly #pointers = new Map<object, PointerState>();
 
-  key(down: boolean, keysym: number, keycode: number): void {
+  /** A release counts for all who hold the key: the guest's keyboard has it once. */
+  key(viewer: object, down: boolean, keysym: number, keycode: number): void {
     const id = keycode === 0 ? `keysym ${keysym}` : `keycode ${keycode}`;
-    if (down) this.#keys.set(id, { keysym, keycode });
+    const holders = this.#keys.get(id)?.holders ?? new Set();
+    if (down) this.#keys.set(id, { keysym, keycode, holders: holders.add(viewer) });
     else this.#keys.delete(id);
   }
 
@@ -31,11 +32,15 @@ export class HeldInput {
     return this.#allButtons();
   }
 
-  /** The keys to release; they count as released from now on. */
-  releaseKeys(): HeldKey[] {
-    const keys = [...this.#keys.values()];
-    this.#keys.clear();
-    return keys;
+  /** The keys that this viewer alone holds; they count as released from now on. */
+  releaseKeys(viewer: object): HeldKey[] {
+    const released: HeldKey[] = [];
+    for (const [id, { keysym, keycode, holders }] of this.#keys) {
+      if (!holders.delete(viewer) || holders.size > 0) continue;
+      released.push({ keysym, keycode });
+      this.#keys.delete(id);
+    }
+    return released;
   }
 
   /**

@@ -24,17 +24,18 @@ export class ViewerConnection {
   readonly #held: HeldInput;
   readonly #tap: InputTap;
   readonly #pauseKey: PauseKey | null;
-  readonly #onClosed: (error: HomewardError | undefined) => void;
+  readonly #onClosed: (left: Socket | null, error: HomewardError | undefined) => void;
   #failure: HomewardError | undefined;
   #closed = false;
 
+  /** @param onClosed gets the connection to QEMU if it is still open, to be ended when that harms nobody */
   constructor(
     viewer: Socket,
     vncSocket: string,
     held: HeldInput,
     tap: InputTap,
     pauseKey: PauseKey | null,
-    onClosed: (error: HomewardError | undefined) => void,
+    onClosed: (left: Socket | null, error: HomewardError | undefined) => void,
   ) {
     this.#viewer = viewer;
     this.#held = held;
@@ -57,9 +58,9 @@ export class ViewerConnection {
     this.#viewer.destroySoon();
   }
 
-  /** Releases every key that any viewer holds and the buttons that this one holds, in the guest and for the tap. */
+  /** Releases the keys that this viewer alone holds, and its buttons, in the guest and for the tap. */
   releaseHeld(): void {
-    for (const { keysym, keycode } of this.#held.releaseKeys()) {
+    for (const { keysym, keycode } of this.#held.releaseKeys(this)) {
       this.#server.write(keycode === 0 ? keyEvent(false, keysym) : extendedKeyEvent(false, keysym, keycode));
       this.#tap.key(false, keysym, keycode);
     }
@@ -78,7 +79,7 @@ export class ViewerConnection {
         },
         swallows: (down, keysym) => this.#pauseKey?.swallows(down, keysym) ?? false,
         key: (down, keysym, keycode) => {
-          this.#held.key(down, keysym, keycode);
+          this.#held.key(this, down, keysym, keycode);
           this.#tap.key(down, keysym, keycode);
         },
         pointer: (x, y, buttons) => {
@@ -115,31 +116,29 @@ export class ViewerConnection {
     this.#viewer.destroy();
   }
 
-  /**
-   * QEMU is about to release all keys, so they are released here first and told to the tap: the log then holds what the
-   * guest gets. Buttons QEMU would leave pressed for ever.
-   */
+  /** What it holds is released here, and told to the tap: QEMU would leave its buttons pressed for ever. */
   #viewerGone(): void {
-    if (this.#server.writable) {
+    if (this.#closed) return;
+    const isLeft = this.#server.writable;
+    if (isLeft) {
       this.releaseHeld();
       this.#server.unpipe(this.#viewer);
       this.#server.resume();
-      this.#server.end();
     }
-    this.#ended();
+    this.#ended(isLeft ? this.#server : null);
   }
 
   #serverGone(): void {
-    this.#held.releaseKeys();
+    if (this.#closed) return;
+    this.#held.releaseKeys(this);
     this.#held.releaseButtons(this);
     // Pipe has ended the viewer if QEMU closed in good order; after an error it has not.
     this.#viewer.destroySoon();
-    this.#ended();
+    this.#ended(null);
   }
 
-  #ended(): void {
-    if (this.#closed) return;
+  #ended(left: Socket | null): void {
     this.#closed = true;
-    this.#onClosed(this.#failure);
+    this.#onClosed(left, this.#failure);
   }
 }

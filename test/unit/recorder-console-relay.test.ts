@@ -120,6 +120,46 @@ describe("ConsoleRelay", () => {
     await until(() => received(0).includes(Buffer.concat(releases)), "the releases");
   });
 
+  it("leaves the others their keys when a viewer goes, and its connection to QEMU open, which would release them", async () => {
+    const one = await viewer();
+    const two = await viewer();
+    one.key(true, 0x61, 0x1e);
+    one.key(true, 0xffe1, 0x2a);
+    await until(() => input.length === 2, "the first viewer");
+    two.key(true, 0xffe1, 0x2a);
+    two.key(true, 0xffe3, 0x1d);
+    await until(() => input.length === 4, "the second viewer");
+    input.length = 0;
+    one.close();
+    await until(() => relay.viewers === 1, "the viewer to leave");
+    expect(input).toEqual([["key", false, 0x61, 0x1e]]);
+    let isOver = false;
+    server.connections[0]?.socket.once("close", () => {
+      isOver = true;
+    });
+    await until(() => received(0).includes(extendedKeyEvent(false, 0x61, 0x1e)), "the release");
+    expect(isOver).toBe(false);
+    two.close();
+    await until(() => isOver, "its end with the last viewer");
+    expect(input.slice(1)).toEqual([
+      ["key", false, 0xffe1, 0x2a],
+      ["key", false, 0xffe3, 0x1d],
+    ]);
+  });
+
+  it("lets go of all keys when too many viewers have gone", async () => {
+    const one = await viewer();
+    one.key(true, 0x61, 0x1e);
+    await until(() => input.length === 1, "the key");
+    for (let i = 0; i < 9; i++) {
+      expect(input).toHaveLength(1);
+      const other = await viewer();
+      other.close();
+      await until(() => relay.viewers === 1, "the viewer to leave");
+    }
+    expect(input[1]).toEqual(["key", false, 0x61, 0x1e]);
+  });
+
   it("logs the buttons of all viewers as those of one pointer", async () => {
     const one = await viewer();
     const two = await viewer();
