@@ -101,6 +101,7 @@ export function connectionEnded(cause?: Error): HomewardError {
   });
 }
 
+/** @throws ENVIRONMENT if that is not what the method answers */
 export function checkResult<M extends ControlMethod>(method: M, result: unknown): ControlResult<M> {
   const checked = controlMethods[method].result.safeParse(result);
   if (checked.success) return checked.data as ControlResult<M>;
@@ -110,6 +111,7 @@ export function checkResult<M extends ControlMethod>(method: M, result: unknown)
   });
 }
 
+/** Null if it is none. */
 export function parseServiceMessage(text: string): ReturnType<typeof serviceMessageSchema.parse> | null {
   try {
     return serviceMessageSchema.parse(JSON.parse(text));

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import { pino } from "pino";
 import type { WebSocket } from "ws";
 import { HomewardError } from "../../../common/errors.ts";
-import { checkResult, parseServiceMessage } from "../../../protocol/control-client.ts";
+import { checkResult, parseServiceMessage } from "../../../protocol/control-calls.ts";
 import {
   controlMethods,
   fromWireError,
@@ -134,7 +134,7 @@ const RESULTS: { readonly [M in ControlMethod]?: unknown } = {
 export function controlAnswers(): FuzzedParser {
   return {
     name: "control-answers",
-    code: [{ file: "protocol/control-client.ts", functions: ["parseServiceMessage", "checkResult"] }, { file: "protocol/control/status.ts" }],
+    code: [{ file: "protocol/control-calls.ts", functions: ["parseServiceMessage", "checkResult"] }, { file: "protocol/control/status.ts" }],
     shape: "json",
     codes: ["ENVIRONMENT"],
     valid: () => [
@@ -145,7 +145,7 @@ export function controlAnswers(): FuzzedParser {
     parse: (input) => {
       const [, name = "", text = ""] = /^\["([a-z]*)",(.*)\]$/s.exec(input.toString()) ?? [];
       const method = isControlMethod(name) ? name : "status";
-      const message = parseServiceMessage(Buffer.from(text === "" ? input.toString() : text));
+      const message = parseServiceMessage(text === "" ? input.toString() : text);
       if (message === null) return false;
       if ("error" in message) assertSameJson(toWireError(fromWireError(message.error)), message.error);
       if (!("result" in message)) return true;
