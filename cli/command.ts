@@ -11,7 +11,7 @@ import {
 } from "../protocol/control.ts";
 import { exitTable } from "./exit-status.ts";
 import { addGlobalOptions, type Body, type Invocation } from "./invocation.ts";
-import { controlSocket } from "./state-dir.ts";
+import { controlSocket } from "../protocol/state-dir.ts";
 
 /** A command and what it does; each file in commands/ makes one. */
 export interface CommandEntry {

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Terminal } from "../common/progress-display.ts";
 import { jsonOutput, textOutput, type Output } from "./output.ts";
-import { defaultStateDir } from "./state-dir.ts";
+import { defaultStateDir } from "../protocol/state-dir.ts";
 
 /** What the program gets from the process it runs in; tests give something else. */
 export interface Surroundings {

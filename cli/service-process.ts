@@ -6,7 +6,7 @@ import { EXIT_STATUS, HomewardError } from "../common/errors.ts";
 import { exited, start, type ChildProcess } from "../common/spawn.ts";
 import { ControlClient } from "../protocol/control-client.ts";
 import { ERROR_CODES } from "./exit-status.ts";
-import { controlSocket } from "./state-dir.ts";
+import { controlSocket } from "../protocol/state-dir.ts";
 
 /** A service that has not answered after this long will not. */
 const READY_TIMEOUT_MS = 30_000;

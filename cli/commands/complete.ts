@@ -3,7 +3,7 @@ import type { ServiceStatus } from "../../protocol/control.ts";
 import { ControlClient } from "../../protocol/control-client.ts";
 import { argument, newCommand, oneOf, type CommandEntry } from "../command.ts";
 import { NAME_KINDS, type NameKind } from "../completion/grammar.ts";
-import { controlSocket } from "../state-dir.ts";
+import { controlSocket } from "../../protocol/state-dir.ts";
 
 /** Whoever pressed Tab does not wait longer. */
 const TIMEOUT_MS = 1000;

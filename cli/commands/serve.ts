@@ -6,7 +6,7 @@ import { formatPeerAddress, parsePeerAddress } from "../../protocol/peer-address
 import { newCommand, wholeNumber, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
 import { runService, startService } from "../service-process.ts";
-import { defaultHostName } from "../state-dir.ts";
+import { defaultHostName } from "../host-name.ts";
 
 const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
 

@@ -1,11 +1,13 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { Button } from "./components/button.tsx";
 import { CommandLine } from "./components/command-line.tsx";
 import { EmptyState } from "./components/empty-state.tsx";
 import { Icon } from "./components/icon.tsx";
 import { Notice } from "./components/notice.tsx";
 import { Page } from "./components/page.tsx";
-import { serviceState, status } from "./control/service.ts";
+import { serviceProblem, serviceState, startService, status } from "./control/service.ts";
+import { sessions } from "./control/session.ts";
 import { pageOf, PAGES } from "./pages/pages.ts";
 import { hrefOf, route } from "./router.ts";
 import { texts } from "./texts/texts.ts";
@@ -37,6 +39,17 @@ function Navigation(): JSX.Element {
         </span>
       </div>
     </nav>
+  );
+}
+
+/** Shown above every page while there is no service. */
+function Lost(): JSX.Element {
+  const problem = serviceProblem.value;
+  return (
+    <Notice kind="warning">
+      {problem === null ? texts.shell.lostBanner : [problem.message, problem.hint].filter(Boolean).join(". ")}
+      {sessions.canStart ? <Button onClick={startService}>{texts.shell.startService}</Button> : null}
+    </Notice>
   );
 }
 
@@ -95,7 +108,7 @@ export function App(): JSX.Element {
       </a>
       <Navigation />
       <main ref={main} id="main" tabIndex={-1}>
-        {serviceState.value === "lost" ? <Notice kind="warning">{texts.shell.lostBanner}</Notice> : null}
+        {serviceState.value === "lost" ? <Lost /> : null}
         <Content />
       </main>
     </div>

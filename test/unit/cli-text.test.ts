@@ -1,7 +1,8 @@
 import type { Collected } from "../../protocol/control.ts";
 import { collectedText } from "../../cli/text/collected.ts";
 import { describe, expect, it } from "vitest";
-import { defaultHostName, defaultStateDir } from "../../cli/state-dir.ts";
+import { defaultHostName } from "../../cli/host-name.ts";
+import { defaultStateDir } from "../../protocol/state-dir.ts";
 import { ago } from "../../cli/text/age.ts";
 import { migrationsText, reportText } from "../../cli/text/report.ts";
 import { nextStep, statusText } from "../../cli/text/status.ts";

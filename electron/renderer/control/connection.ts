@@ -1,5 +1,12 @@
 import { connectionEnded, ControlCalls } from "../../../protocol/control-calls.ts";
 import { CONTROL_PATH, CONTROL_PROTOCOL, TOKEN_PROTOCOL_PREFIX } from "../../../protocol/control.ts";
+import type { Session } from "./session.ts";
+
+function webSocketUrl(path: string, origin: string): URL {
+  const url = new URL(path, origin);
+  url.protocol = "ws:";
+  return url;
+}
 
 /** One WebSocket to the service. */
 export interface Connection {
@@ -9,11 +16,8 @@ export interface Connection {
 }
 
 /** @returns null if no connection comes about; a browser does not say why */
-export function openConnection(token: string): Promise<Connection | null> {
-  const url = new URL(CONTROL_PATH, location.href);
-  url.protocol = "ws:";
-  url.hash = "";
-  const socket = new WebSocket(url, [CONTROL_PROTOCOL, `${TOKEN_PROTOCOL_PREFIX}${token}`]);
+export function openConnection({ origin, token }: Session): Promise<Connection | null> {
+  const socket = new WebSocket(webSocketUrl(CONTROL_PATH, origin), [CONTROL_PROTOCOL, `${TOKEN_PROTOCOL_PREFIX}${token}`]);
   const calls = new ControlCalls((text) => {
     // One that is closing drops it; the calls then fail when it is closed.
     socket.send(text);
@@ -38,9 +42,6 @@ export function openConnection(token: string): Promise<Connection | null> {
 }
 
 /** For noVNC: a WebSocket that speaks RFB with the console of a running workspace. */
-export function consoleSocket(path: string, token: string, protocol: string): WebSocket {
-  const url = new URL(path, location.href);
-  url.protocol = "ws:";
-  url.hash = "";
-  return new WebSocket(url, [protocol, `${TOKEN_PROTOCOL_PREFIX}${token}`]);
+export function consoleSocket(path: string, { origin, token }: Session, protocol: string): WebSocket {
+  return new WebSocket(webSocketUrl(path, origin), [protocol, `${TOKEN_PROTOCOL_PREFIX}${token}`]);
 }

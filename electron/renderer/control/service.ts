@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { delay } from "../../../common/abort.ts";
+import { toHomewardError, type HomewardError } from "../../../common/errors.ts";
 import { connectionEnded, type CallOptions } from "../../../protocol/control-calls.ts";
 import {
   CONSOLE_PATH,
@@ -10,7 +11,7 @@ import {
   type ServiceStatus,
 } from "../../../protocol/control.ts";
 import { consoleSocket, openConnection, type Connection } from "./connection.ts";
-import { forgetSession, isSessionOver, openSession } from "./session.ts";
+import { sessions, type Session } from "./session.ts";
 
 /** "shut out": this tab has no session (any more), and only a new link gives it one. */
 export type ServiceState = "connecting" | "connected" | "lost" | "shut out";
@@ -19,11 +20,15 @@ const RETRY_MS = [200, 500, 1000, 2000] as const;
 
 /** Where this page stands with the service. */
 export const serviceState = signal<ServiceState>("connecting");
+/** Why there is no session; null if the service just does not answer. */
+export const serviceProblem = signal<HomewardError | null>(null);
 /** The newest status that the service told; null before the first. */
 export const status = signal<ServiceStatus | null>(null);
 
 let connection: Connection | null = null;
-let token: string | null = null;
+let session: Session | null = null;
+let wantsStart = sessions.canStart;
+let wake: () => void = () => undefined;
 
 /** Calls a method of the service; see controlMethods. @throws HomewardError; ENVIRONMENT without a connection */
 export function call<M extends ControlMethod>(
@@ -36,27 +41,40 @@ export function call<M extends ControlMethod>(
 
 /** A WebSocket for noVNC. @throws HomewardError without a session */
 export function openConsole(workspace: string): WebSocket {
-  if (token === null) throw connectionEnded();
-  return consoleSocket(`${CONSOLE_PATH}${workspace}`, token, CONSOLE_PROTOCOL);
+  if (session === null) throw connectionEnded();
+  return consoleSocket(`${CONSOLE_PATH}${workspace}`, session, CONSOLE_PROTOCOL);
+}
+
+/** Starts a service that has ended; only the desktop app can (sessions.canStart). */
+export function startService(): void {
+  wantsStart = true;
+  wake();
 }
 
 /** Connects, keeps `status` current, and connects again by itself when the service has gone, until the session is over. */
 export async function connectToService(): Promise<void> {
   for (let failures = 0; ; failures++) {
-    token = await openSession().catch(() => null);
-    if (token === null) break;
-    connection = await openConnection(token);
+    try {
+      session = await sessions.open(wantsStart);
+      if (session === null) break;
+      serviceProblem.value = null;
+    } catch (thrown) {
+      session = null;
+      serviceProblem.value = toHomewardError(thrown);
+    }
+    wantsStart = false;
+    connection = session === null ? null : await openConnection(session);
     if (connection !== null) {
       failures = 0;
       serviceState.value = "connected";
       await followStatus(connection);
       connection = null;
-    } else if (await isSessionOver(token)) {
-      forgetSession();
-      break;
-    }
+    } else if (session !== null && (await sessions.isOver(session))) break;
     serviceState.value = "lost";
-    await delay(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0);
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      void delay(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0).then(resolve);
+    });
   }
   serviceState.value = "shut out";
 }

@@ -11,6 +11,7 @@ export const shell = {
     "shut out": "Not signed in",
   },
   lostBanner: "The service does not answer. Machines run on; this page goes on by itself as soon as it is back.",
+  startService: "Start the service",
   shutOutTitle: "This page has to be opened anew",
   shutOutText: "Links to Homeward work once, and a page that was not used for a day is closed.",
   shutOutHint: "Run this in a terminal, or open the Homeward app:",
