@@ -16,6 +16,7 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "electron/preload": ["electron"],
   "electron/renderer": ["common", "protocol", "electron"],
   guests: ["common"],
+  packaging: ["common", "cli"],
   demo: ["common", "protocol", "vm", "guests"],
   scripts: ["common"],
   bench: ["common", "protocol", "vm", "recorder", "syncer", "service", "demo", "guests"],
@@ -53,6 +54,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "guests/kernel.ts",
   "guests/namespaces.ts",
   "guests/tiny.ts",
+  "packaging/deb.ts",
   "scripts/run-tests.ts",
   "service/doctor/computer.ts",
   "service/peers/identity.ts",
@@ -67,8 +69,9 @@ export const SPAWN_CALLERS: readonly string[] = [
 
 /** Packages that only the listed folders may import. */
 export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
+  "@electron-forge/maker-base": ["packaging"],
   "@preact/signals": ["electron/renderer"],
-  commander: ["cli"],
+  commander: ["cli", "packaging"],
   electron: ["electron/main", "electron/preload"],
   "fast-diff": ["replayer"],
   pino: ["service"],
