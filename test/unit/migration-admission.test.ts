@@ -34,6 +34,7 @@ describe("an offer", () => {
       hostName: "far",
       store,
       accelerator: () => Promise.resolve({ accelerator: host.accelerator, reason: "" }),
+      requireHardware: () => Promise.resolve(),
       qemuVersion: () => Promise.resolve(host.qemuVersion),
       workspaces: { list: () => [{ name: "desk", owner: host.owner }] },
       generationCheck: {
@@ -98,7 +99,7 @@ describe("an offer", () => {
     await expect(decide({ base: rootOf("b") })).rejects.toMatchObject({
       code: "NOT_FOUND",
       message: expect.stringMatching(/far has no copy of the generation that desk grew from/) as string,
-      hint: expect.stringMatching(/export/) as string,
+      hint: expect.stringMatching(/homeward push desk far/) as string,
       data: { root: rootOf("b") },
     });
     host.damaged = true;
