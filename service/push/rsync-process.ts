@@ -26,7 +26,7 @@ const BRIDGE = join(import.meta.dirname, "rsync-bridge.sh");
 const MEMORY_BYTES = 1024 ** 3;
 const OPEN_FILES = 64;
 /** rsync gives up when the other end is silent for so long; it sends signs of life itself. */
-const TIMEOUT_S = 300;
+const TIMEOUT_S = 120;
 const MAX_WORDS = 4096;
 /** What a failed rsync has said may still be in the pipe. */
 const LAST_WORDS_MS = 50;

@@ -116,7 +116,8 @@ const honest = async (name: string, path = paths.get(name) ?? ""): Promise<void>
   const sender = await startSender(path, name, null, () => undefined);
   await relayRsync(link, sender, { maxReceived: 1e9, signal: link.signal });
 };
-const SAME = ["--inplace", "--sparse", "--ignore-times", "--no-whole-file"];
+// With a short patience of its own: where the two no longer understand each other, both would wait.
+const SAME = ["--inplace", "--sparse", "--ignore-times", "--no-whole-file", "--timeout=5"];
 
 /** Nothing counts, and nothing lies anywhere but plain files of the right names in their folder. */
 async function untouched(): Promise<void> {
