@@ -1,8 +1,8 @@
-import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { delay } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { RSYNC_PIECE_BYTES, frameBytes } from "../../protocol/wire.ts";
+import { drained } from "../migration/drained.ts";
 import type { PeerLink } from "../migration/peer-link.ts";
 import type { RsyncProcess } from "./rsync-process.ts";
 
@@ -83,12 +83,17 @@ async function send(link: PeerLink, { output, finished }: RsyncProcess, options:
 }
 
 async function receive(link: PeerLink, input: Writable, { maxReceived }: RelayOptions): Promise<void> {
+  const over = new AbortController();
+  input.once("close", () => {
+    over.abort();
+  });
   let received = 0;
   for await (const piece of link.stream("rsync", "rsyncEnd")) {
     received += piece.length;
     if (received > maxReceived)
       throw new HomewardError("PEER", `${link.peer} sent more than the file could take`, { data: { maxReceived } });
-    if (!input.destroyed && !input.write(piece)) await Promise.race([once(input, "drain"), once(input, "close")]).catch(() => undefined);
+    // An rsync that has ended takes nothing any more; how it ended is found out elsewhere.
+    if (!input.destroyed && !input.write(piece)) await drained(input, over.signal).catch(() => undefined);
   }
   input.end();
 }
