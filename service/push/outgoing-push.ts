@@ -70,13 +70,15 @@ export class OutgoingPush {
     if (pushed.root !== generation.root)
       throw new HomewardError("PEER", `${link.peer} took another generation than the one that was pushed`);
     const bytes = allocatedBytes(files);
+    // What was not asked for had landed whole.
+    const whole = allocatedBytes(files.filter(({ name }) => !this.#asked.has(name)));
     return {
       workspace,
       peer: link.peer,
       root: pushed.root,
       held: pushed.held,
       bytes,
-      landedBytes: Math.min(bytes, this.#landed),
+      landedBytes: Math.min(bytes, whole + this.#landed),
       linkBytes: link.bytes.total,
       seconds: (performance.now() - startedMs) / 1000,
     };

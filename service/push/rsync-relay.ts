@@ -16,6 +16,36 @@ export interface RelayOptions {
   readonly onSent?: (bytes: number, startedMs: number) => void;
 }
 
+/** rsyncs that have misunderstood each other keep each other alive with a few bytes for ever. */
+const STALL_MS = 300_000;
+const STALL_BYTES = 4096;
+
+/** Fires when next to nothing was said for long. */
+class StallWatch {
+  readonly #stop = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #bytes = 0;
+
+  constructor(peer: string) {
+    this.#timer = setInterval(() => {
+      if (this.#bytes < STALL_BYTES) this.#stop.abort(new HomewardError("TIMEOUT", `nothing was heard of the file from ${peer} for ${STALL_MS / 1000} s`));
+      this.#bytes = 0;
+    }, STALL_MS);
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  note(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
 /** Keeps what is sent below a rate, over files and pauses alike. */
 export class Pace {
   readonly #bytesPerSecond: number;
@@ -44,20 +74,22 @@ export function maxSaid(fileBytes: number): number {
  * @throws PEER, NO_ROOM, CANCELLED, what the link ended with
  */
 export async function relayRsync(link: PeerLink, rsync: RsyncProcess, options: RelayOptions): Promise<void> {
-  const signal = AbortSignal.any([link.signal, options.signal]);
+  const watch = new StallWatch(link.peer);
+  const signal = AbortSignal.any([link.signal, options.signal, watch.signal]);
   const kill = (): void => {
     rsync.kill();
   };
   signal.addEventListener("abort", kill, { once: true });
   if (signal.aborted) kill();
   try {
-    const both = Promise.all([send(link, rsync, options, signal), receive(link, rsync.input, options)]);
+    const both = Promise.all([send(link, rsync, { ...options, signal }, watch), receive(link, rsync.input, options, watch)]);
     // Why an rsync failed says more than what became of its pipes.
     await Promise.race([both, failed(rsync)]);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw error;
   } finally {
+    watch.end();
     signal.removeEventListener("abort", kill);
     kill();
   }
@@ -68,11 +100,12 @@ async function failed({ finished }: RsyncProcess): Promise<never> {
   return new Promise(() => undefined);
 }
 
-async function send(link: PeerLink, { output, finished }: RsyncProcess, options: RelayOptions, signal: AbortSignal): Promise<void> {
+async function send(link: PeerLink, { output, finished }: RsyncProcess, options: RelayOptions, watch: StallWatch): Promise<void> {
   for await (const chunk of output as AsyncIterable<Buffer>)
     for (let at = 0; at < chunk.length; at += RSYNC_PIECE_BYTES) {
       const piece = chunk.subarray(at, at + RSYNC_PIECE_BYTES);
-      await options.pace?.turn(frameBytes(piece.length), signal);
+      await options.pace?.turn(frameBytes(piece.length), options.signal);
+      watch.note(piece.length);
       const startedMs = performance.now();
       await link.sendBytes("rsync", piece);
       options.onSent?.(piece.length, startedMs);
@@ -82,7 +115,7 @@ async function send(link: PeerLink, { output, finished }: RsyncProcess, options:
   await link.sendBytes("rsyncEnd");
 }
 
-async function receive(link: PeerLink, input: Writable, { maxReceived }: RelayOptions): Promise<void> {
+async function receive(link: PeerLink, input: Writable, { maxReceived }: RelayOptions, watch: StallWatch): Promise<void> {
   const over = new AbortController();
   input.once("close", () => {
     over.abort();
@@ -90,6 +123,7 @@ async function receive(link: PeerLink, input: Writable, { maxReceived }: RelayOp
   let received = 0;
   for await (const piece of link.stream("rsync", "rsyncEnd")) {
     received += piece.length;
+    watch.note(piece.length);
     if (received > maxReceived)
       throw new HomewardError("PEER", `${link.peer} sent more than the file could take`, { data: { maxReceived } });
     // An rsync that has ended takes nothing any more; how it ended is found out elsewhere.

@@ -82,6 +82,8 @@ async function rsync(args: readonly string[]): Promise<void> {
     }
   };
   link.signal.addEventListener("abort", kill);
+  // Where the two no longer understand each other, both would wait.
+  const patience = setTimeout(kill, 3000);
   const sending = (async () => {
     for await (const chunk of output as AsyncIterable<Buffer>)
       for (let at = 0; at < chunk.length; at += 65_536) await link.sendBytes("rsync", chunk.subarray(at, at + 65_536));
@@ -92,6 +94,7 @@ async function rsync(args: readonly string[]): Promise<void> {
     input.end();
     await sending;
   } finally {
+    clearTimeout(patience);
     kill();
   }
 }
@@ -116,8 +119,7 @@ const honest = async (name: string, path = paths.get(name) ?? ""): Promise<void>
   const sender = await startSender(path, name, null, () => undefined);
   await relayRsync(link, sender, { maxReceived: 1e9, signal: link.signal });
 };
-// With a short patience of its own: where the two no longer understand each other, both would wait.
-const SAME = ["--inplace", "--sparse", "--ignore-times", "--no-whole-file", "--timeout=5"];
+const SAME = ["--inplace", "--sparse", "--ignore-times", "--no-whole-file"];
 
 /** Nothing counts, and nothing lies anywhere but plain files of the right names in their folder. */
 async function untouched(): Promise<void> {
