@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
 import { pushFileSchema, pushFilesSchema, type PushedFile } from "../../protocol/push.ts";
-import { now, text, type Database, type Row } from "./database.ts";
+import { now, storedJson, text, type Database, type Row } from "./database.ts";
 
 /** A generation that another host is laying down here, or began to; at most one of each workspace. */
 export interface PushRow {
@@ -68,9 +68,9 @@ function toRow(row: Row): PushRow {
   return {
     workspace: text(row, "workspace"),
     peer: text(row, "peer"),
-    manifest: generationManifestSchema.parse(JSON.parse(text(row, "manifest"))),
-    files: pushFilesSchema.parse(JSON.parse(text(row, "files"))),
-    landed: z.array(pushFileSchema).parse(JSON.parse(text(row, "landed"))),
+    manifest: storedJson(row, "manifest", generationManifestSchema),
+    files: storedJson(row, "files", pushFilesSchema),
+    landed: storedJson(row, "landed", z.array(pushFileSchema)),
     updatedAt: text(row, "updated_at"),
   };
 }
