@@ -3,6 +3,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts";
 import type { CommandEntry } from "./command.ts";
 import { completeCommand } from "./commands/complete.ts";
+import { checkCommand } from "./commands/check.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
 import { createCommand } from "./commands/create.ts";
@@ -16,6 +17,7 @@ import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pairCommand } from "./commands/pair.ts";
 import { powerCommand } from "./commands/power.ts";
+import { pushCommand } from "./commands/push.ts";
 import { recordCommand } from "./commands/record.ts";
 import { reportCommand } from "./commands/report.ts";
 import { sealCommand } from "./commands/seal.ts";
@@ -41,6 +43,8 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   powerCommand,
   recordCommand,
   sealCommand,
+  pushCommand,
+  checkCommand,
   migrateCommand,
   hostsCommand,
   pairCommand,
@@ -67,9 +71,8 @@ A first workspace, and moving it from the host "laptop" to the host "home":
   homeward create work --guest desktop      a machine with a small Debian desktop
   homeward start work
   homeward console work --open              use it
-  homeward seal work --export /stick/work   from here on, what you do is recorded
-  homeward create work --from /stick/work --owner laptop
-                                            on home, once: both hosts hold the same generation now
+  homeward seal work                        from here on, what you do is recorded
+  homeward push work home                   once: both hosts hold the same generation now
   homeward migrate work home                and on home, to come back: homeward migrate work laptop
   homeward status                           at any time: what is where, and what to do next
   homeward demo                             see all of that on one computer

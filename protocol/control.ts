@@ -68,6 +68,33 @@ export const collectedSchema = z.strictObject({
 });
 export type Collected = z.output<typeof collectedSchema>;
 
+const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];
+
+/** What came of a push. */
+export const pushResultSchema = z.strictObject({
+  workspace: nameSchema,
+  peer: nameSchema,
+  root: sha256Schema,
+  /** The other host held it already. */
+  held: z.boolean(),
+  /** What its files take on disk. */
+  bytes: countSchema,
+  /** Of those, what lay there from an earlier attempt when this one began. */
+  landedBytes: countSchema,
+  /** What crossed the link, both ways. */
+  linkBytes: countSchema,
+  seconds: z.number().nonnegative(),
+});
+export type PushResult = z.output<typeof pushResultSchema>;
+
+export const checkResultSchema = z.strictObject({
+  workspace: nameSchema,
+  peer: nameSchema,
+  /** All that is missing there, in the order in which it would be met. */
+  missing: z.array(z.strictObject({ code: z.enum(errorCodes), message: z.string().max(4100), hint: z.string().max(1000).nullable() })).max(20),
+});
+export type CheckResult = z.output<typeof checkResultSchema>;
+
 const workspaceParams = z.strictObject({ workspace: nameSchema });
 const levelSchema = z.int().min(1).max(22).optional();
 
@@ -158,6 +185,25 @@ export const controlMethods = {
   },
   /** Stops the migration of a workspace away from this host, as if its own call were cancelled. Its call says what came of it. */
   cancel: { params: workspaceParams, result: z.strictObject({}) },
+  /**
+   * Lays the workspace's base generation down on `peer`, which then knows the workspace as this host's. One that was cut off
+   * goes on where it was. `bytesPerSecond`: sends no faster.
+   */
+  push: {
+    params: z.strictObject({ workspace: nameSchema, peer: nameSchema, bytesPerSecond: z.int().min(1024).optional() }),
+    result: pushResultSchema,
+  },
+  /** Asks `peer` what keeps it from taking the workspace, or from holding its base generation; nothing is done. */
+  check: {
+    params: z.strictObject({
+      workspace: nameSchema,
+      peer: nameSchema,
+      purpose: z.enum(["migration", "push"]),
+      mode: migrationModeSchema.default("replay"),
+      hold: z.boolean().default(false),
+    }),
+    result: checkResultSchema,
+  },
   /** Rehearses moving the stored generation `root` (default: the workspace's base) from its parent; nothing is kept. */
   measure: {
     params: z.strictObject({
@@ -195,8 +241,8 @@ export const controlMethods = {
       report: migrationReportSchema.nullable(),
     }),
   },
-  /** This host's ID, the hosts that it is paired with, and strangers that knocked. */
-  hosts: { params: z.strictObject({}), result: hostsSchema },
+  /** This host's ID, the hosts that it is paired with, what they hold, and strangers that knocked. `ask`: asks them now. */
+  hosts: { params: z.strictObject({ ask: z.boolean().default(false) }), result: hostsSchema },
   /** Makes a host known by its ID, or gives a known one of that name another address and other rights. */
   pair: { params: pairParams, result: pairedHostSchema },
   /** Ends the trust in a host, and its open connections. */
@@ -236,8 +282,6 @@ export const clientMessageSchema = z.union([
   z.strictObject({ id: idSchema, cancel: z.literal(true) }),
 ]);
 export type ClientMessage = z.output<typeof clientMessageSchema>;
-
-const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];
 
 export const wireErrorSchema = z.strictObject({
   code: z.enum(errorCodes),

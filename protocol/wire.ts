@@ -27,6 +27,9 @@ const SMALL_BYTES = 4096;
 /** The device state is cut into pieces of this size. */
 export const DEVICE_PIECE_BYTES = 1024 * 1024;
 
+/** As much of rsync's stream as goes into one frame. */
+export const RSYNC_PIECE_BYTES = 64 * 1024;
+
 /** Every frame there is. Numbers are never reused. */
 export const FRAMES = {
   hello: { type: 1, kind: "control", max: 1024 },
@@ -38,6 +41,18 @@ export const FRAMES = {
 
   offer: { type: 10, kind: "control", max: JSON_BYTES },
   accept: { type: 11, kind: "control", max: 0 },
+  /** Asks what keeps the other host from running a machine, and does nothing else. */
+  check: { type: 12, kind: "control", max: JSON_BYTES },
+  checked: { type: 13, kind: "control", max: JSON_BYTES },
+
+  /** A generation is to be laid down; the receiver asks for its files one by one, in any order, until it is `pushed`. */
+  push: { type: 14, kind: "control", max: JSON_BYTES },
+  pushWant: { type: 15, kind: "control", max: SMALL_BYTES },
+  pushStart: { type: 16, kind: "control", max: SMALL_BYTES },
+  /** What the two rsync processes say to each other about one file. */
+  rsync: { type: 17, kind: "residual", max: RSYNC_PIECE_BYTES },
+  rsyncEnd: { type: 18, kind: "residual", max: 0 },
+  pushed: { type: 19, kind: "control", max: SMALL_BYTES },
 
   logSegment: { type: 20, kind: "log", max: INPUT_LOG_LIMITS.segmentBytes },
   logEnd: { type: 21, kind: "log", max: 0 },
@@ -69,6 +84,9 @@ export const FRAMES = {
   /** After a crash: what became of this migration? */
   query: { type: 90, kind: "control", max: SMALL_BYTES },
   verdict: { type: 91, kind: "control", max: SMALL_BYTES },
+  /** Which generations of workspaces that both may have does the other host hold? */
+  holdings: { type: 92, kind: "control", max: 0 },
+  held: { type: 93, kind: "control", max: 512 * 1024 },
 } as const satisfies Record<string, FrameType>;
 
 export type FrameName = keyof typeof FRAMES;

@@ -58,6 +58,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "scripts/run-tests.ts",
   "service/doctor/computer.ts",
   "service/peers/identity.ts",
+  "service/push/rsync-process.ts",
   "syncer/copy-sparse.ts",
   "vm/accelerator.ts",
   "vm/cpu-model.ts",

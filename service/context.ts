@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Progress, ProgressUpdate } from "../common/progress.ts";
 import type { HashPool } from "../syncer/hash-pool.ts";
+import type { MachineDefinition } from "../protocol/machine.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
 import type { GenerationCheck } from "./generation-check.ts";
 import type { Right } from "./peers/rights.ts";
@@ -16,6 +17,8 @@ export interface Peers {
   isClaimed(name: string): boolean;
   /** @throws CONFLICT if the host may not do this with that workspace */
   requireRight(peer: string, right: Right, workspace: string): void;
+  /** Whether the host may know of that workspace: it may bring it here, or take it from here. */
+  shares(peer: string, workspace: string): boolean;
   noteSeen(name: string): void;
   /** A new connection, with nothing sent on it. @throws NOT_FOUND for an unknown name, PEER if it does not answer */
   connect(name: string, signal?: AbortSignal): Promise<Duplex>;
@@ -62,4 +65,6 @@ export interface ServiceContext {
   accelerator(): Promise<AcceleratorProbe>;
   /** "7.2", the major.minor of this host's QEMU. @throws ENVIRONMENT when it is missing */
   qemuVersion(): Promise<string>;
+  /** Lets QEMU try the machine's type and CPU. @throws INCOMPATIBLE if this computer does not have them, ENVIRONMENT */
+  requireHardware(machine: MachineDefinition): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { HomewardError } from "../common/errors.ts";
 import { HashPool } from "../syncer/hash-pool.ts";
 import type { PeerAddress } from "../protocol/peer-address.ts";
 import { probeAccelerator, type AcceleratorProbe } from "../vm/accelerator.ts";
+import { requireCpuModel } from "../vm/cpu-model.ts";
 import { qemuVersion } from "../vm/machine-process.ts";
 import { Activity, type ServiceContext } from "./context.ts";
 import { ControlServer } from "./control/control-server.ts";
@@ -40,6 +41,9 @@ export interface ServiceOptions {
 
 /** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
 const MIGRATIONS_END_MS = 20_000;
+
+/** Kinds of machines that are remembered: other hosts may ask about any. */
+const MAX_HARDWARE = 50;
 
 /** How late an input log may be forgotten. */
 const TIDY_EVERY_MS = 60 * 60 * 1000;
@@ -121,13 +125,14 @@ export class Service {
         accelerator: once(() => probeAccelerator(stopping.signal)),
         qemuVersion: once(majorMinor),
       };
+      const requireHardware = hardwareCheck(stopping.signal);
       const workspaces = await Workspaces.open(deps);
       const service = new Service(deps, workspaces, stopping);
       const identity = once(() => openIdentity(store.paths.identity, stopping.signal));
       const claimed = new Set(peers.keys());
       const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity });
       const directory = new PeerDirectory(hostName, store, paired, peers);
-      await service.#open({ ...deps, workspaces, peers: directory }, { deps, paired, identity }, options);
+      await service.#open({ ...deps, workspaces, peers: directory, requireHardware }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {
@@ -244,6 +249,17 @@ export class Service {
     if (this.#ended === null) await this.#beginStop(machines);
     await this.#ended;
   }
+}
+
+/** Asks QEMU once for each kind of machine; again if it failed. */
+function hardwareCheck(signal: AbortSignal): ServiceContext["requireHardware"] {
+  const found = new Map<string, () => Promise<void>>();
+  return ({ machineType, cpuModel, accelerator }) => {
+    const key = [machineType, cpuModel, accelerator].join(" ");
+    const check = found.get(key) ?? once(() => requireCpuModel(cpuModel, accelerator, { machineType, signal }));
+    if (found.size < MAX_HARDWARE) found.set(key, check);
+    return check();
+  };
 }
 
 async function majorMinor(): Promise<string> {

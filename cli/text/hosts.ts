@@ -1,5 +1,6 @@
 import { printable } from "../../common/progress-display.ts";
-import type { Hosts, PairedHost, Rights } from "../../protocol/control.ts";
+import { formatBytes } from "../../common/quantities.ts";
+import type { Holding, Hosts, PairedHost, Rights } from "../../protocol/control.ts";
 import { ago } from "./age.ts";
 
 /** What a paired host may do, in words. */
@@ -10,16 +11,29 @@ export function rightsText({ push, take, workspaces }: Rights): string {
   return `${may}: ${workspaces.length === 0 ? "none" : workspaces.join(", ")}`;
 }
 
-function hostText({ name, id, address, rights, lastSeenAt }: PairedHost, now: Date): string {
+function hostText({ name, id, address, rights, lastSeenAt }: PairedHost, held: readonly Holding[], now: Date): string {
   const seen = lastSeenAt === null ? "never seen" : `seen ${ago(lastSeenAt, now)}`;
-  return `${name}: at ${printable(address)}, ${seen}\n  ${id}\n  ${rightsText(rights)}`;
+  return [`${name}: at ${printable(address)}, ${seen}`, `  ${id}`, `  ${rightsText(rights)}`, ...heldLines(held, now)].join("\n");
 }
 
-/** This host's ID, the hosts it is paired with, and those that would like to be. */
-export function hostsText({ host, id, listen, hosts, pending }: Hosts, now: Date = new Date()): string {
+/** A line for each generation that a host holds. */
+function heldLines(held: readonly Holding[], now: Date): string[] {
+  return held.map(
+    ({ workspace, root, bytes, createdAt, seenAt }) =>
+      `  holds ${workspace} ${root.slice(0, 12)}, made ${ago(createdAt, now)}, ${formatBytes(bytes)}; known ${ago(seenAt, now)}`,
+  );
+}
+
+/** This host's ID, the hosts it is paired with and what they hold, and those that would like to be. */
+export function hostsText(found: Hosts, now: Date = new Date()): string {
+  const { host, id, listen, hosts, pending, holdings, silent } = found;
+  const heldBy = (name: string): Holding[] => holdings.filter((each) => each.host === name);
   const reached = listen === null ? "paired hosts cannot reach it: homeward serve --listen HOST:PORT" : `listens on ${printable(listen)}`;
-  const blocks = [`${host}: this host; ${reached}\n  ${id}`, ...hosts.map((each) => hostText(each, now))];
+  const blocks = [`${host}: this host; ${reached}\n  ${id}`, ...hosts.map((each) => hostText(each, heldBy(each.name), now))];
   if (hosts.length === 0) blocks.push("It is paired with no host: homeward pair ID ADDRESS --name NAME, here and there.");
+  const others = new Set(holdings.map((each) => each.host).filter((name) => !hosts.some((paired) => paired.name === name)));
+  for (const name of others) blocks.push([`${name}: not paired`, ...heldLines(heldBy(name), now)].join("\n"));
+  if (silent.length > 0) blocks.push(`No answer from ${silent.join(", ")}.`);
   for (const each of pending)
     blocks.push(
       `A host that is not paired knocked ${ago(each.seenAt, now)}, from ${printable(each.address)}, and was sent away:\n  ${each.id}`,

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { nameSchema } from "./status.ts";
+import { sha256Schema } from "../generation.ts";
+import { countSchema, nameSchema } from "./status.ts";
 
 /** What the control API says about other hosts and what they may do. See ../control.ts. */
 
@@ -34,6 +35,20 @@ export type PairedHost = Readonly<z.output<typeof pairedHostSchema>>;
 export const pendingHostSchema = z.strictObject({ id: idSchema, address: addressSchema, seenAt: timeSchema });
 export type PendingHost = Readonly<z.output<typeof pendingHostSchema>>;
 
+/** A generation that another host holds, as far as this one knows. */
+export const holdingSchema = z.strictObject({
+  host: nameSchema,
+  workspace: nameSchema,
+  root: sha256Schema,
+  /** On that host's disk. */
+  bytes: countSchema,
+  /** When the generation was made. */
+  createdAt: timeSchema,
+  /** When this host last knew for sure. */
+  seenAt: timeSchema,
+});
+export type Holding = Readonly<z.output<typeof holdingSchema>>;
+
 export const hostsSchema = z.strictObject({
   host: nameSchema,
   /** Of this host. */
@@ -43,6 +58,10 @@ export const hostsSchema = z.strictObject({
   hosts: z.array(pairedHostSchema).max(1000),
   /** Newest first, since the service started. */
   pending: z.array(pendingHostSchema).max(20),
+  /** By host and workspace, newest generation first. */
+  holdings: z.array(holdingSchema).max(2000),
+  /** Hosts that were to be asked what they hold and did not answer. */
+  silent: z.array(nameSchema).max(1000),
 });
 export type Hosts = Readonly<z.output<typeof hostsSchema>>;
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
 import { nameSchema } from "../control.ts";
+import { pushFileSchema, pushFilesSchema } from "../push.ts";
 import { generationManifestSchema, sha256Schema } from "../generation.ts";
 import { machineDefinitionSchema } from "../machine.ts";
 import { migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
@@ -91,6 +92,36 @@ export const VERDICTS = ["released", "kept", "undecided", "unknown"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 export const verdictSchema = z.strictObject({ id: idSchema, verdict: z.enum(VERDICTS) });
 
+/**
+ * What is to be asked about. `overlay_bytes`, `device_bytes`: as in an offer; of a push the former is what all its files
+ * take, the latter 0.
+ */
+export const checkSchema = z.strictObject({
+  purpose: z.enum(["migration", "push"]),
+  workspace: nameSchema,
+  mode: migrationModeSchema,
+  base: sha256Schema,
+  machine: machineDefinitionSchema,
+  overlay_bytes: count,
+  device_bytes: count,
+  hold: z.boolean(),
+});
+
+/** Everything that is missing, in the order in which it would be met; empty when it would go. */
+export const checkedSchema = z.strictObject({ missing: z.array(abortSchema).max(20) });
+
+export const pushSchema = z.strictObject({ workspace: nameSchema, manifest: generationManifestSchema, files: pushFilesSchema });
+/** `landed`: bytes of it that lie there already, from an earlier attempt. */
+export const pushWantSchema = z.strictObject({ name: pushFileSchema, landed: count });
+export const pushStartSchema = z.strictObject({ compress: z.boolean() });
+export const pushedSchema = z.strictObject({ root: sha256Schema, held: z.boolean() });
+
+export const heldSchema = z.strictObject({
+  generations: z
+    .array(z.strictObject({ workspace: nameSchema, root: sha256Schema, bytes: count, created_at: z.iso.datetime() }))
+    .max(1000),
+});
+
 export const MESSAGES = {
   hello: helloSchema,
   abort: abortSchema,
@@ -105,6 +136,13 @@ export const MESSAGES = {
   report: migrationReportSchema,
   query: onlyId,
   verdict: verdictSchema,
+  check: checkSchema,
+  checked: checkedSchema,
+  push: pushSchema,
+  pushWant: pushWantSchema,
+  pushStart: pushStartSchema,
+  pushed: pushedSchema,
+  held: heldSchema,
 } as const satisfies Partial<Record<FrameName, z.ZodType>>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -6,6 +6,8 @@ import type { Migrations } from "../migration/migrations.ts";
 import type { Identity } from "../peers/identity.ts";
 import type { PairedHosts } from "../peers/paired-hosts.ts";
 import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts";
+import { askHoldings, noteHolding } from "../push/holdings.ts";
+import { check, push } from "../push/pushes.ts";
 import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
 import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
@@ -92,7 +94,9 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       stops.add(params.workspace, stop);
       try {
         const request = { ...params, ...(level === undefined ? {} : { level }) };
-        return await migrating(migrations.startMigration(request, { signal, progress }));
+        const report = await migrating(migrations.startMigration(request, { signal, progress }));
+        await noteHolding(ctx, report.to, report.workspace, report.root_destination);
+        return report;
       } finally {
         stops.remove(params.workspace, stop);
         ctx.activity.clear(params.workspace);
@@ -124,7 +128,12 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const chosen = id ?? table.newestReported();
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
-    hosts: async () => ({
+    push: ({ bytesPerSecond, ...params }, call) =>
+      migrating(push(ctx, { ...params, bytesPerSecond: bytesPerSecond ?? null }, call)),
+    check: (params, call) => check(ctx, params, call),
+    hosts: async ({ ask }, call) => ({
+      silent: ask ? await askHoldings(ctx, call.signal) : [],
+      holdings: ctx.store.holdings.list(),
       host: ctx.hostName,
       id: (await identity()).id,
       listen: facts().listenTls,

@@ -1,16 +1,20 @@
 import { statfs } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { isDeepStrictEqual } from "node:util";
-import { HomewardError } from "../../common/errors.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import { hasUefi } from "../../vm/firmware.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
-import { requireCompatible } from "../workspaces/compatibility.ts";
-import { requireRoom, type FreeRoom } from "./room.ts";
+import { bytesOnDisk } from "../store/disk-use.ts";
+import { pushFolder } from "../store/paths.ts";
+import { incompatibilities } from "../workspaces/compatibility.ts";
+import { requireRoom, requireRoomToLand, tooLittleMemory, type FreeRoom } from "./room.ts";
 
 type Offer = Message<"offer">;
+type Asked = Message<"check">;
 
 export interface Admitted {
   /** The generation that both start from. */
@@ -31,21 +35,9 @@ export async function admit(
   from: string,
   options: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<Admitted> {
-  const [{ accelerator }, qemuVersion] = await Promise.all([ctx.accelerator(), ctx.qemuVersion()]);
-  requireCompatible(offer.workspace, offer.machine, { accelerator, qemuVersion, uefi: await hasUefi() });
+  for await (const obstacle of unfit(ctx, offer.workspace, offer.machine)) throw obstacle;
   if (offer.kind === "migration") requireFree(ctx, offer, from);
-  const base = ctx.store.generations.get(offer.base);
-  if (base === null)
-    throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no copy of the generation that ${offer.workspace} grew from`, {
-      hint: `Seal ${offer.workspace} with an export, and create it on ${ctx.hostName} from the exported folder.`,
-      data: { root: offer.base },
-    });
-  if (!isDeepStrictEqual(base.manifest.machine, offer.machine))
-    throw new HomewardError(
-      "INCOMPATIBLE",
-      `${offer.workspace} is another machine on ${from} than in its generation on ${ctx.hostName}: ${differences(base.manifest.machine, offer.machine)}`,
-      { hint: `Seal it anew with an export, and create it on ${ctx.hostName} from that.`, data: { root: base.root } },
-    );
+  const base = requireBase(ctx, offer, from);
   await ctx.generationCheck.requireIntact(base, {
     ...options,
     hint: `Delete ${offer.workspace} on ${ctx.hostName} and create it again there from an export.`,
@@ -54,26 +46,107 @@ export async function admit(
 }
 
 /**
+ * Everything that would keep this host from taking a workspace just now, in the order in which it would be met. Nothing is
+ * changed, and the generation, should it be here, is not read.
+ * @param from the host that asks
+ */
+export async function* obstacles(ctx: ServiceContext, asked: Asked, from: string): AsyncGenerator<HomewardError> {
+  const { workspace, machine, purpose } = asked;
+  yield* refusals(() => { ctx.peers.requireRight(from, "push", workspace); });
+  yield* unfit(ctx, workspace, machine);
+  if (purpose === "push") {
+    yield* refusals(() => { requireReceivable(ctx, workspace, from); });
+    const total = totalmem();
+    if (total < machine.memoryBytes) yield tooLittleMemory(ctx.hostName, workspace, machine.memoryBytes, total);
+    yield* refusals(async () => { requireRoomToLand(asked, ctx.hostName, await freeRoom(ctx), await landedBytes(ctx, workspace, from)); });
+    return;
+  }
+  yield* refusals(() => { requireFree(ctx, asked, from); });
+  yield* refusals(() => { requireBase(ctx, asked, from); });
+  yield* refusals(async () => { requireRoom({ ...asked, kind: "migration" }, ctx.hostName, await freeRoom(ctx)); });
+}
+
+/** What a check refuses with; anything else is thrown. */
+async function* refusals(check: () => void | Promise<void>): AsyncGenerator<HomewardError> {
+  try {
+    await check();
+  } catch (error) {
+    if (!(error instanceof HomewardError) || error.code === "INTERNAL") throw error;
+    yield error;
+  }
+}
+
+/** Why this computer cannot run that machine at all. */
+async function* unfit(ctx: ServiceContext, workspace: string, machine: MachineDefinition): AsyncGenerator<HomewardError> {
+  let qemuVersion: string;
+  try {
+    qemuVersion = await ctx.qemuVersion();
+  } catch (error) {
+    // Without QEMU nothing else can be found out.
+    yield toHomewardError(error);
+    return;
+  }
+  const { accelerator } = await ctx.accelerator();
+  yield* incompatibilities(workspace, machine, { accelerator, qemuVersion, uefi: await hasUefi() });
+  // A CPU can only be tried with an accelerator that is there.
+  if (machine.accelerator === "tcg" || accelerator === "kvm") yield* refusals(() => ctx.requireHardware(machine));
+}
+
+/** Bytes that lie here from an earlier attempt of this host to push a generation of that workspace. */
+async function landedBytes(ctx: ServiceContext, workspace: string, from: string): Promise<number> {
+  return ctx.store.pushes.get(workspace)?.peer === from ? bytesOnDisk(ctx.store.paths.incomingOf(pushFolder(workspace))) : 0;
+}
+
+/** @throws NOT_FOUND, INCOMPATIBLE */
+function requireBase(ctx: ServiceContext, asked: Pick<Offer, "workspace" | "base" | "machine">, from: string): GenerationRecord {
+  const { workspace, machine } = asked;
+  const base = ctx.store.generations.get(asked.base);
+  if (base === null)
+    throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no copy of the generation that ${workspace} grew from`, {
+      hint: `On ${from}: homeward push ${workspace} ${ctx.hostName}`,
+      data: { root: asked.base },
+    });
+  if (!isDeepStrictEqual(base.manifest.machine, machine))
+    throw new HomewardError(
+      "INCOMPATIBLE",
+      `${workspace} is another machine on ${from} than in its generation on ${ctx.hostName}: ${differences(base.manifest.machine, machine)}`,
+      { hint: `Seal it anew, and push it to ${ctx.hostName}.`, data: { root: base.root } },
+    );
+  return base;
+}
+
+/**
+ * A generation of this workspace may be laid down here: it is not known yet, or belongs to the host that brings it.
+ * @throws CONFLICT
+ */
+export function requireReceivable(ctx: ServiceContext, workspace: string, from: string): void {
+  const known = ctx.workspaces.list().find(({ name }) => name === workspace);
+  if (known === undefined) return;
+  requireOwner(ctx, known, from);
+  requireNotMigrating(ctx, workspace);
+}
+
+/**
  * The workspace is known here, owned by the host that offers it, and in no other migration.
  * @throws NOT_FOUND, CONFLICT
  */
-export function requireFree(ctx: ServiceContext, offer: Offer, from: string): void {
-  const { workspace } = offer;
+export function requireFree(ctx: ServiceContext, { workspace }: Pick<Offer, "workspace">, from: string): void {
   const known = ctx.workspaces.list().find(({ name }) => name === workspace);
   if (known === undefined)
     throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no workspace named ${workspace} to move into`, {
-      hint:
-        `On ${from}: homeward seal ${workspace} --export DIR, then on ${ctx.hostName}: ` +
-        `homeward create ${workspace} --from DIR --owner ${from}`,
+      hint: `On ${from}: homeward push ${workspace} ${ctx.hostName}`,
     });
-  const { owner } = known;
-  // One that this host believes to be on a third one could end up with two owners.
-  if (owner !== from)
-    throw new HomewardError("CONFLICT", `${offer.workspace} belongs to ${owner === "here" ? ctx.hostName : owner}`, {
-      hint: `${ctx.hostName} does not know ${from} as its owner. Delete the copy that you do not want.`,
-      data: { owner: owner === "here" ? ctx.hostName : owner },
-    });
-  requireNotMigrating(ctx, offer.workspace);
+  requireOwner(ctx, known, from);
+  requireNotMigrating(ctx, workspace);
+}
+
+/** One that this host believes to be on a third one could end up with two owners. @throws CONFLICT */
+function requireOwner(ctx: ServiceContext, { name, owner }: { readonly name: string; readonly owner: string }, from: string): void {
+  if (owner === from) return;
+  throw new HomewardError("CONFLICT", `${name} belongs to ${owner === "here" ? ctx.hostName : owner}`, {
+    hint: `${ctx.hostName} does not know ${from} as its owner. Delete the copy that you do not want.`,
+    data: { owner: owner === "here" ? ctx.hostName : owner },
+  });
 }
 
 /** @throws CONFLICT if the workspace takes part in a migration that is not over, e.g. one that a crash cut off */
@@ -95,7 +168,7 @@ function differences(ours: MachineDefinition, theirs: MachineDefinition): string
     .join(", ");
 }
 
-async function freeRoom(ctx: ServiceContext): Promise<FreeRoom> {
+export async function freeRoom(ctx: ServiceContext): Promise<FreeRoom> {
   const { bavail, bsize } = await statfs(ctx.store.paths.incoming);
   return { disk: bavail * bsize, memory: process.availableMemory() };
 }

@@ -30,6 +30,11 @@ export class Arrivals {
     }
   }
 
+  /** The host that it is arriving from; null if it is not. */
+  from(workspace: string): string | null {
+    return this.#current.get(workspace)?.peer ?? null;
+  }
+
   /**
    * Ends the arrival of this workspace from the same host, if there is one, and waits for that. A host that offers a
    * workspace has given up the last attempt, though this end may not have heard of it yet.

@@ -44,7 +44,7 @@ export interface JobOptions {
 export class Migrations {
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
-  readonly #arrivals = new Arrivals();
+  readonly #arriving = { arrivals: new Arrivals(), pushes: new Arrivals() };
   /** Connections that other hosts opened. */
   readonly #serving = new Set<Promise<void>>();
 
@@ -190,7 +190,7 @@ export class Migrations {
    */
   acceptPeer(stream: Duplex, certified: string | null): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream, certified)
+    const serving = servePeer(this.#ctx, this.#settlement, this.#arriving, stream, certified)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })
@@ -229,9 +229,7 @@ function requireMovable(ctx: ServiceContext, workspace: Workspace, peer: string)
     throw new HomewardError("CONFLICT", `${name} is on ${owner}`, { hint: `On ${owner}: homeward migrate ${name} ${peer}` });
   if (base === null)
     throw new HomewardError("CONFLICT", `${name} has no generation that ${peer} could hold`, {
-      hint:
-        `homeward seal ${name} --export DIR, then on ${peer}: ` +
-        `homeward create ${name} --from DIR --owner ${ctx.hostName}`,
+      hint: `homeward seal ${name}, then homeward push ${name} ${peer}`,
     });
   if (state === "off") throw new HomewardError("CONFLICT", `${name} is off`, { hint: `"homeward start ${name}" starts it.` });
   if (doing !== null)

@@ -1,5 +1,6 @@
 import type { MigrationRow } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
+import { pushFolder } from "../store/paths.ts";
 import { incomingIds, removeLeftovers } from "./incoming-files.ts";
 import { DestinationJournal, SourceJournal } from "./journal.ts";
 import type { Settlement } from "./settlement.ts";
@@ -45,6 +46,7 @@ async function removeWhatIsOver(ctx: ServiceContext): Promise<void> {
       .filter(({ role }) => role === "source")
       .map(({ id }) => id),
   );
+  for (const { workspace } of ctx.store.pushes.list()) needed.add(pushFolder(workspace));
   for (const id of await incomingIds(ctx)) if (!needed.has(id)) await removeLeftovers(ctx, id);
 }
 

@@ -41,6 +41,35 @@ export function requireRoom(offer: Offer, host: string, free: FreeRoom): string 
   return null;
 }
 
+/** A generation is not started, but one that never can be is of no use. */
+export function tooLittleMemory(host: string, workspace: string, needed: number, total: number): HomewardError {
+  return new HomewardError("NO_ROOM", `${host} has too little memory to run ${workspace}`, {
+    hint: `It has ${megabytes(total)} in all, and ${megabytes(needed)} are needed.`,
+    data: { needed, total },
+  });
+}
+
+/** Trees and block hashes: 40 bytes for 64 KiB and 8 for 4 KiB, in the worst case. */
+const HASHES_SHARE = 1 / 256;
+
+/**
+ * @param landed bytes that lie there already
+ * @throws NO_ROOM if a host has too little room for a generation that is laid down there
+ */
+export function requireRoomToLand(
+  { workspace, overlay_bytes }: Pick<Offer, "workspace" | "overlay_bytes">,
+  host: string,
+  free: FreeRoom,
+  landed: number,
+): void {
+  const needed = Math.max(0, overlay_bytes - landed) + Math.ceil(overlay_bytes * HASHES_SHARE) + SPARE_BYTES;
+  if (free.disk >= needed) return;
+  throw new HomewardError("NO_ROOM", `${host} has too little disk space for ${workspace}`, {
+    hint: `Free ${megabytes(needed - free.disk)} on ${host}.`,
+    data: { needed, free: free.disk },
+  });
+}
+
 function left(host: string, what: string, missing: number): string {
   return `the replay was left out: ${host} has ${megabytes(missing)} of ${what} too little for it`;
 }

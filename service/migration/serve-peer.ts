@@ -7,6 +7,8 @@ import { Arrival } from "./arrival.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { DestinationJournal } from "./journal.ts";
 import { PeerLink } from "./peer-link.ts";
+import { noteHolding } from "../push/holdings.ts";
+import { serveCheck, serveHoldings, servePush } from "../push/serve-push.ts";
 import type { Settlement } from "./settlement.ts";
 import { unexpected } from "./unexpected.ts";
 import { WireProgress } from "./wire-progress.ts";
@@ -21,7 +23,7 @@ type Offer = Message<"offer">;
 export async function servePeer(
   ctx: ServiceContext,
   settlement: Settlement,
-  arrivals: Arrivals,
+  { arrivals, pushes }: { readonly arrivals: Arrivals; readonly pushes: Arrivals },
   stream: Duplex,
   certified: string | null,
 ): Promise<void> {
@@ -39,6 +41,15 @@ export async function servePeer(
         break;
       case "release":
         await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
+        break;
+      case "push":
+        await servePush(ctx, pushes, link, decodeMessage("push", frame.payload));
+        break;
+      case "check":
+        await serveCheck(ctx, link, decodeMessage("check", frame.payload));
+        break;
+      case "holdings":
+        await serveHoldings(ctx, link);
         break;
       default:
         throw unexpected(frame.name, "offer", link.peer);
@@ -163,7 +174,7 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
     shown.stop();
     await link.send("prepared", prepared);
     if (offer.kind === "measurement") journal.finishMeasurement(await link.expect("report"), "measure");
-    else await beTold(settlement, link, journal);
+    else await beTold(ctx, settlement, link, journal);
   } catch (error) {
     // Once prepared, this host cannot know whether the source released: it has to ask.
     if (journal.can("drop")) journal.advance("drop", { error: toHomewardError(error).message });
@@ -175,11 +186,12 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
 }
 
 /** Waits for the release, takes the workspace, and stores the source's report. */
-async function beTold(settlement: Settlement, link: PeerLink, journal: DestinationJournal): Promise<void> {
+async function beTold(ctx: ServiceContext, settlement: Settlement, link: PeerLink, journal: DestinationJournal): Promise<void> {
   const { id } = await link.expect("release");
   if (id !== journal.id) throw new HomewardError("PEER", `${link.peer} released another migration`);
   await settlement.take(id, link);
   const report = await link.expect("report");
   if (report.id !== id) throw new HomewardError("PEER", `${link.peer} reported another migration`);
   journal.storeReport(report);
+  await noteHolding(ctx, link.peer, report.workspace, report.root_destination);
 }

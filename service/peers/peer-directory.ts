@@ -39,6 +39,12 @@ export class PeerDirectory implements Peers {
     if (rights !== undefined) requireRight(rights, right, { host: this.#hostName, peer, workspace });
   }
 
+  shares(peer: string, workspace: string): boolean {
+    const rights = this.#paired.get(peer)?.rights;
+    if (rights === undefined) return this.isClaimed(peer);
+    return (rights.push || rights.take) && (rights.workspaces === null || rights.workspaces.includes(workspace));
+  }
+
   noteSeen(name: string): void {
     if (this.isClaimed(name)) this.#store.notePeerSeen(name);
     else this.#store.pairings.noteSeen(name);

@@ -136,6 +136,13 @@ export function storedJson<T>(row: Row, column: string, schema: z.ZodType<T>): T
   return stored(column, schema, value);
 }
 
+/** @throws DAMAGED if the column does not hold a number */
+export function number(row: Row, column: string): number {
+  const value = numberOrNull(row, column);
+  if (value === null) throw new HomewardError("DAMAGED", `the database holds no number in ${column}`);
+  return value;
+}
+
 export function now(): string {
   return new Date().toISOString();
 }

@@ -34,6 +34,8 @@ export interface NewGeneration {
   readonly diskHashesPath: string;
   /** qcow2 image that becomes the top layer. Nobody may write to it from now on. */
   readonly topLayer: string;
+  /** More images that become layers, between that one and `below`, top first. */
+  readonly lowerLayers?: readonly string[];
   /** Ids of the layers under it, top first. */
   readonly below: readonly string[];
 }
@@ -159,13 +161,14 @@ export class GenerationsStore {
     const building = this.#paths.newGeneration(root);
     const final = this.#paths.generation(root);
     await this.#link(parts, building);
-    const layer = await this.#linkLayer(parts.topLayer);
+    const layers: { readonly id: string; readonly bytes: number }[] = [];
+    for (const image of [parts.topLayer, ...(parts.lowerLayers ?? [])]) layers.push(await this.#linkLayer(image));
     // A folder of that name without a row is what a crash left behind.
     await rm(final.dir, { recursive: true, force: true });
     await rename(building.dir, final.dir);
     await syncDir(this.#paths.generations);
     this.#db.transaction(() => {
-      this.#layers.insert(layer.id, layer.bytes);
+      for (const { id, bytes } of layers) this.#layers.insert(id, bytes);
       this.#db.run(
         "INSERT INTO generations (root, parent, manifest, created_at) VALUES (?, ?, ?, ?)",
         root,
@@ -173,9 +176,9 @@ export class GenerationsStore {
         JSON.stringify(parts.manifest),
         now(),
       );
-      const layers = [layer.id, ...parts.below];
-      this.setLayers(root, layers);
-      together(layers);
+      const ids = [...layers.map(({ id }) => id), ...parts.below];
+      this.setLayers(root, ids);
+      together(ids);
     });
     return this.require(root);
   }

@@ -175,6 +175,11 @@ export function generationPaths(dir: string): GenerationPaths {
   };
 }
 
+/** Name in incoming/ of the generation of that workspace that is being laid down here. */
+export function pushFolder(workspace: string): string {
+  return `push-${workspace}`;
+}
+
 /** Sockets and running RAM of one workspace or twin, inside the run folders. */
 export interface RunPaths {
   /** 0700; also the machine's runDir. */

@@ -102,6 +102,29 @@ const STEPS: readonly string[] = [
   -- The user wants nothing to be recorded.
   ALTER TABLE workspaces ADD COLUMN recording_paused INTEGER NOT NULL DEFAULT 0 CHECK (recording_paused IN (0, 1));
   `,
+  `
+  -- Generations that other hosts are laying down here. manifest, files, landed: JSON
+  CREATE TABLE pushes (
+    workspace TEXT PRIMARY KEY,
+    peer TEXT NOT NULL,
+    manifest TEXT NOT NULL,
+    files TEXT NOT NULL,
+    landed TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+  ) STRICT;
+
+  -- What other hosts hold, as far as this one knows.
+  CREATE TABLE holdings (
+    host TEXT NOT NULL,
+    workspace TEXT NOT NULL,
+    root TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    PRIMARY KEY (host, workspace, root)
+  ) STRICT;
+  `,
 ];
 
 /**

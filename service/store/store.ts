@@ -6,8 +6,10 @@ import { Database, now, text, textOrNull } from "./database.ts";
 import { GenerationsStore } from "./generations-store.ts";
 import { LayersTable } from "./layers-table.ts";
 import { takeLock } from "./lock.ts";
+import { HoldingsTable } from "./holdings-table.ts";
 import { MigrationsTable } from "./migrations-table.ts";
 import { PairingsTable } from "./pairings-table.ts";
+import { PushesTable } from "./pushes-table.ts";
 import { StatePaths } from "./paths.ts";
 import { WorkspacesTable } from "./workspaces-table.ts";
 
@@ -26,6 +28,8 @@ export class Store {
   readonly workspaces: WorkspacesTable;
   readonly migrations: MigrationsTable;
   readonly pairings: PairingsTable;
+  readonly pushes: PushesTable;
+  readonly holdings: HoldingsTable;
   /** The computer was started anew since the last service: no process and nothing in a tmpfs is left from then. */
   readonly afterReboot: boolean;
   readonly #db: Database;
@@ -41,6 +45,8 @@ export class Store {
     this.generations = new GenerationsStore(db, paths, this.layers, this.workspaces);
     this.migrations = new MigrationsTable(db);
     this.pairings = new PairingsTable(db);
+    this.pushes = new PushesTable(db);
+    this.holdings = new HoldingsTable(db);
   }
 
   /**

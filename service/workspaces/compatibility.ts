@@ -1,18 +1,24 @@
 import { HomewardError } from "../../common/errors.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 
+export interface HostAbilities {
+  readonly accelerator: "kvm" | "tcg";
+  readonly qemuVersion: string;
+  readonly uefi: boolean;
+}
+
+/** @throws INCOMPATIBLE with the first of `incompatibilities` */
+export function requireCompatible(workspace: string, machine: MachineDefinition, host: HostAbilities): void {
+  for (const error of incompatibilities(workspace, machine, host)) throw error;
+}
+
 /**
- * Refuses a machine whose saved state this host cannot run. QEMU itself would load many of them and go wrong later: it
+ * Every reason why this host cannot run a machine's saved state. QEMU itself would load many of them and go wrong later: it
  * does not compare CPU models under tcg, and neither accelerator nor version at all.
- * @throws INCOMPATIBLE
  */
-export function requireCompatible(
-  workspace: string,
-  machine: MachineDefinition,
-  host: { readonly accelerator: "kvm" | "tcg"; readonly qemuVersion: string; readonly uefi: boolean },
-): void {
+export function* incompatibilities(workspace: string, machine: MachineDefinition, host: HostAbilities): Generator<HomewardError> {
   if (machine.qemuVersion !== host.qemuVersion)
-    throw new HomewardError(
+    yield new HomewardError(
       "INCOMPATIBLE",
       `${workspace} was made with QEMU ${machine.qemuVersion}; this computer has ${host.qemuVersion}`,
       {
@@ -22,12 +28,12 @@ export function requireCompatible(
     );
   // Every computer with QEMU has tcg; it is only kvm that may be missing.
   if (machine.accelerator === "kvm" && host.accelerator === "tcg")
-    throw new HomewardError("INCOMPATIBLE", `${workspace} needs hardware virtualisation (KVM), which is not usable here`, {
+    yield new HomewardError("INCOMPATIBLE", `${workspace} needs hardware virtualisation (KVM), which is not usable here`, {
       hint: `"homeward doctor" says why.`,
       data: { needed: "kvm", found: "tcg" },
     });
   if (machine.firmware === "uefi" && !host.uefi)
-    throw new HomewardError("INCOMPATIBLE", `${workspace} has UEFI firmware, which is missing on this computer`, {
+    yield new HomewardError("INCOMPATIBLE", `${workspace} has UEFI firmware, which is missing on this computer`, {
       hint: "Install it here (Debian: apt install ovmf).",
       data: { needed: "uefi", found: "bios" },
     });

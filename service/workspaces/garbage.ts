@@ -3,10 +3,14 @@ import { join } from "node:path";
 import type { Collected } from "../../protocol/control.ts";
 import { adoptMachine } from "../../vm/machine-process.ts";
 import { bytesOnDisk } from "../store/disk-use.ts";
+import { pushFolder } from "../store/paths.ts";
 import type { WorkspaceDeps } from "./dependencies.ts";
 import { endedLogs, keptGenerations } from "./kept-generations.ts";
 import { isLong, shortenChain } from "./tidy.ts";
 import type { Workspace } from "./workspace.ts";
+
+/** A push that was cut off is kept for so long, to be gone on with. */
+const PUSHES_KEPT_MS = 14 * 24 * 60 * 60 * 1000;
 
 type Item = Collected["removed"][number];
 
@@ -40,6 +44,7 @@ export class GarbageCollector {
     await Promise.all(workspaces.map((workspace) => workspace.idle()));
     await this.#logs();
     const roots = await this.#generations();
+    this.#pushes();
     const layers = await this.#layers(roots);
     const rest = await this.#leftovers();
     return {
@@ -100,6 +105,14 @@ export class GarbageCollector {
     return roots;
   }
 
+  /** What another host has begun to lay down here, and has not gone on with for long; its folder is then a leftover. */
+  #pushes(): void {
+    const { store } = this.#deps;
+    if (!this.#removes) return;
+    for (const { workspace, updatedAt } of store.pushes.list())
+      if (Date.parse(updatedAt) + PUSHES_KEPT_MS < Date.now()) store.pushes.delete(workspace);
+  }
+
   /** False if they have to wait for work that is under way. */
   async #layers(gone: ReadonlySet<string>): Promise<boolean> {
     const { store } = this.#deps;
@@ -120,7 +133,8 @@ export class GarbageCollector {
     // random, of seals and of machines, are cleaned up by the next seal and the next start.)
     const wanted = store.referredBlobs();
     const blobs = (await readdir(store.paths.blobs)).filter((name) => !wanted.has(name));
-    const unfinished = (await readdir(store.paths.incoming)).filter((name) => !name.startsWith("seal-"));
+    const pushes = new Set(store.pushes.list().map(({ workspace }) => pushFolder(workspace)));
+    const unfinished = (await readdir(store.paths.incoming)).filter((name) => !name.startsWith("seal-") && !pushes.has(name));
     const machines = new Set(store.workspaces.list().map(({ id }) => id));
     const runFolders = (await runDirs.list()).filter((id) => !machines.has(id));
     if (blobs.length + unfinished.length + runFolders.length === 0) return true;

@@ -120,8 +120,9 @@ async function hashDisk(
   }
 }
 
-async function hashAll(
-  deps: WorkspaceDeps,
+/** Reads a whole device, writes its tree and block hashes. Returns the root. */
+export async function hashAll(
+  deps: Pick<WorkspaceDeps, "hashPool">,
   device: BlockDevice,
   out: HashFiles,
   options: OperationOptions,

@@ -5,6 +5,7 @@ import { throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
 import type { Collected } from "../../protocol/control.ts";
+import type { GenerationManifest } from "../../protocol/generation.ts";
 import type { ImportPlan } from "../../protocol/import.ts";
 import { convertImage, imageVirtualBytes } from "../../vm/disk-image.ts";
 import type { ImportRequest } from "../import/plan.ts";
@@ -183,6 +184,37 @@ export class Workspaces {
       },
     });
     this.checkBases();
+  }
+
+  /**
+   * A generation that another host laid down here becomes the base of its workspace, which is made if it is not known yet.
+   * @param owner that host
+   * @param install puts the generation into the store, and calls its argument with the layers in the same transaction
+   * @throws CONFLICT if the workspace is busy or belongs to somebody else
+   */
+  async receive(
+    { name, owner, manifest }: { readonly name: string; readonly owner: string; readonly manifest: GenerationManifest },
+    install: (together: (layerIds: readonly string[]) => void) => Promise<void>,
+  ): Promise<void> {
+    const { store } = this.#deps;
+    const { root, machine } = manifest;
+    const known = this.#all.get(name);
+    if (known === undefined) {
+      await this.#make(name, () =>
+        install((layers) => {
+          store.workspaces.insert({ name, owner, base: root, machine, state: "away", resumeFrom: "generation", layers });
+        }),
+      );
+      return;
+    }
+    await known.betweenOperations("push", () =>
+      install((layers) => {
+        if (store.workspaces.require(name).owner !== owner)
+          throw new HomewardError("CONFLICT", `${name} is not ${owner}'s any more`);
+        store.workspaces.update(name, { base: root, machine, layers, resumeFrom: "generation" });
+      }),
+    );
+    this.tidy();
   }
 
   /** @throws NOT_FOUND, CONFLICT if its machine is on */

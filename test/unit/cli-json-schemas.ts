@@ -31,6 +31,8 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   record: workspaceStatusSchema,
   seal: controlMethods.seal.result,
   migrate: controlMethods.migrate.result,
+  push: controlMethods.push.result,
+  check: controlMethods.check.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
   hosts: controlMethods.hosts.result,

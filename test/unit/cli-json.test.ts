@@ -28,6 +28,10 @@ const HANDLERS: Partial<ControlHandlers> = {
     progress.update({ phase: "replay", done: 1000, total: 4000, unit: "ms" });
     return Promise.resolve(MIGRATION_REPORT);
   },
+  push: ({ workspace, peer }) =>
+    Promise.resolve({ workspace, peer, root: ROOT, held: false, bytes: 612_000_000, landedBytes: 0, linkBytes: 201_000_000, seconds: 402 }),
+  check: ({ workspace, peer }) =>
+    Promise.resolve({ workspace, peer, missing: [] }),
   log: () =>
     Promise.resolve({
       root: ROOT,
@@ -64,6 +68,8 @@ const COMMAND_LINES = [
   "record pause work",
   "seal work",
   "migrate work home",
+  "push work home --limit 500k",
+  "check work home --for push",
   "log work",
   "report",
   "hosts",

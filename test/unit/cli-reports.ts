@@ -48,6 +48,17 @@ export const HOSTS: Hosts = {
   id: "LAPTOPX".concat("-LAPTOPX".repeat(7)),
   listen: "192.0.2.1:7411",
   hosts: [PAIRED_HOST],
+  holdings: [
+    {
+      host: "home",
+      workspace: "work",
+      root: "aa".repeat(32),
+      bytes: 612_000_000,
+      createdAt: "2026-01-01T03:04:05.000Z",
+      seenAt: "2026-01-02T03:04:05.000Z",
+    },
+  ],
+  silent: [],
   pending: [{ id: "STRANGE".concat("-STRANGE".repeat(7)), address: "192.0.2.9:41000", seenAt: "2026-01-02T03:04:05.000Z" }],
 };
 

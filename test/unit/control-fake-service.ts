@@ -26,6 +26,8 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     migrate: refuse,
     cancel: refuse,
     measure: refuse,
+    push: refuse,
+    check: refuse,
     log: refuse,
     report: refuse,
     hosts: refuse,

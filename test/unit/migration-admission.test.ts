@@ -8,7 +8,7 @@ import { HomewardError } from "../../common/errors.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../../service/context.ts";
-import { admit, type Admitted } from "../../service/migration/admission.ts";
+import { admit, obstacles, type Admitted } from "../../service/migration/admission.ts";
 import { Store } from "../../service/store/store.ts";
 import { generationFiles, machine, rootOf } from "./store-fixtures.ts";
 
@@ -29,11 +29,13 @@ describe("an offer", () => {
     await rm(dir, { recursive: true });
   });
 
-  function decide(change: Partial<Message<"offer">> = {}): Promise<Admitted> {
-    const ctx = {
+  function context(): ServiceContext {
+    return {
       hostName: "far",
       store,
+      peers: { requireRight: () => undefined },
       accelerator: () => Promise.resolve({ accelerator: host.accelerator, reason: "" }),
+      requireHardware: () => Promise.resolve(),
       qemuVersion: () => Promise.resolve(host.qemuVersion),
       workspaces: { list: () => [{ name: "desk", owner: host.owner }] },
       generationCheck: {
@@ -41,6 +43,10 @@ describe("an offer", () => {
           host.damaged ? Promise.reject(new HomewardError("DAMAGED", "bad", { hint })) : Promise.resolve(),
       },
     } as unknown as ServiceContext;
+  }
+
+  function decide(change: Partial<Message<"offer">> = {}): Promise<Admitted> {
+    const ctx = context();
     const offer: Message<"offer"> = {
       id: randomUUID(),
       kind: "migration",
@@ -98,11 +104,33 @@ describe("an offer", () => {
     await expect(decide({ base: rootOf("b") })).rejects.toMatchObject({
       code: "NOT_FOUND",
       message: expect.stringMatching(/far has no copy of the generation that desk grew from/) as string,
-      hint: expect.stringMatching(/export/) as string,
+      hint: expect.stringMatching(/homeward push desk far/) as string,
       data: { root: rootOf("b") },
     });
     host.damaged = true;
     await expect(decide()).rejects.toMatchObject({ code: "DAMAGED", hint: expect.stringMatching(/Delete desk on far/) as string });
+  });
+
+  it("that would be refused for several reasons is told all of them at once, when it is only asked", async () => {
+    host.qemuVersion = "5.2";
+    host.owner = "third";
+    const asked = {
+      purpose: "migration" as const,
+      workspace: "desk",
+      mode: "overlay" as const,
+      base: rootOf("b"),
+      machine: { ...machine, accelerator: "kvm" as const, memoryBytes: 1024 * 2 ** 30 },
+      overlay_bytes: 0,
+      device_bytes: 0,
+      hold: true,
+    };
+    const codes = async (purpose: "migration" | "push"): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const { code } of obstacles(context(), { ...asked, purpose, overlay_bytes: 2 ** 50 }, "near")) found.push(code);
+      return found;
+    };
+    expect(await codes("migration")).toEqual(["INCOMPATIBLE", "INCOMPATIBLE", "CONFLICT", "NOT_FOUND", "NO_ROOM"]);
+    expect(await codes("push")).toEqual(["INCOMPATIBLE", "INCOMPATIBLE", "CONFLICT", "NO_ROOM", "NO_ROOM"]);
   });
 
   it("from a host that does not own it here is refused", async () => {
