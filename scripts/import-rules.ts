@@ -53,6 +53,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "service/doctor/computer.ts",
   "service/peers/identity.ts",
   "syncer/copy-sparse.ts",
+  "service/peers/ssh.ts",
   "vm/accelerator.ts",
   "vm/cpu-model.ts",
   "vm/disk-blocks.ts",

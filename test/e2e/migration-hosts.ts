@@ -38,20 +38,25 @@ export class TestHost {
   /** Where the state folder can be looked into. */
   files: string;
   readonly #dir: string;
-  readonly #args: readonly string[];
+  readonly #args: string[];
   #child: ChildProcess | null = null;
   #client: ControlClient | null = null;
 
-  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS */
-  constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string } | "paired") {
+  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS; settings of ssh for through ssh */
+  constructor(
+    dir: string,
+    name: string,
+    peer: { readonly name: string; readonly socket: string } | "paired" | { readonly sshConfig: string },
+  ) {
     this.name = name;
     this.#dir = dir;
     this.state = join(dir, name);
     this.files = this.state;
     const listen = join(dir, `${name}.sock`);
-    const reached =
-      peer === "paired" ? ["--listen-tls", "127.0.0.1:0"] : ["--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
-    this.#args = ["--state", this.state, "--name", name, ...reached];
+    this.#args = ["--state", this.state, "--name", name];
+    if (peer === "paired") this.#args.push("--listen-tls", "127.0.0.1:0");
+    else if ("sshConfig" in peer) this.#args.push("--ssh-config", peer.sshConfig);
+    else this.#args.push("--listen", listen, "--peer", `${peer.name}=${peer.socket}`);
   }
 
   async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
@@ -93,6 +98,11 @@ export class TestHost {
   async restart(circumstances: Circumstances = {}): Promise<void> {
     await this.kill();
     await this.start(circumstances);
+  }
+
+  /** Of its service. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** "SIGSTOP" makes it as silent as a computer that was closed, "SIGCONT" wakes it. */
