@@ -55,6 +55,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "syncer/copy-sparse.ts",
   "service/peers/ssh.ts",
   "vm/accelerator.ts",
+  "vm/confined.ts",
   "vm/cpu-model.ts",
   "vm/disk-blocks.ts",
   "vm/layer-file.ts",

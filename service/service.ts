@@ -4,6 +4,7 @@ import { HomewardError } from "../common/errors.ts";
 import { HashPool } from "../syncer/hash-pool.ts";
 import type { PeerAddress } from "../protocol/peer-address.ts";
 import { probeAccelerator, type AcceleratorProbe } from "../vm/accelerator.ts";
+import { tryOwnNetwork } from "../vm/confined.ts";
 import { qemuVersion } from "../vm/machine-process.ts";
 import { Activity, type ServiceContext } from "./context.ts";
 import { ControlServer } from "./control/control-server.ts";
@@ -122,6 +123,7 @@ export class Service {
         pauseKey,
         keepLogsDays,
         accelerator: once(() => probeAccelerator(stopping.signal)),
+        ownNetwork: once(tryOwnNetwork),
         qemuVersion: once(majorMinor),
       };
       const workspaces = await Workspaces.open(deps);

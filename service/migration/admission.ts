@@ -33,7 +33,10 @@ export async function admit(
 ): Promise<Admitted> {
   const [{ accelerator }, qemuVersion] = await Promise.all([ctx.accelerator(), ctx.qemuVersion()]);
   requireCompatible(offer.workspace, offer.machine, { accelerator, qemuVersion, uefi: await hasUefi() });
-  if (offer.kind === "migration") requireFree(ctx, offer, from);
+  if (offer.kind === "migration") {
+    requireFree(ctx, offer, from);
+    if (!ctx.store.workspaces.require(offer.workspace).hostLoopback) await ctx.ownNetwork();
+  }
   const base = ctx.store.generations.get(offer.base);
   if (base === null)
     throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no copy of the generation that ${offer.workspace} grew from`, {

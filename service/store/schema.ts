@@ -102,6 +102,10 @@ const STEPS: readonly string[] = [
   -- The user wants nothing to be recorded.
   ALTER TABLE workspaces ADD COLUMN recording_paused INTEGER NOT NULL DEFAULT 0 CHECK (recording_paused IN (0, 1));
   `,
+  `
+  -- Its guest may reach what listens on this computer's loopback.
+  ALTER TABLE workspaces ADD COLUMN host_loopback INTEGER NOT NULL DEFAULT 0 CHECK (host_loopback IN (0, 1));
+  `,
 ];
 
 /**

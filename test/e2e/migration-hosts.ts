@@ -22,6 +22,8 @@ export interface Circumstances {
   readonly path?: string;
   /** Its state folder is empty, and on a disk of this size. */
   readonly roomBytes?: number;
+  /** A program, and its arguments, that becomes the service. */
+  readonly through?: readonly string[];
 }
 
 /** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
@@ -59,10 +61,10 @@ export class TestHost {
     else this.#args.push("--listen", listen, "--peer", `${peer.name}=${peer.socket}`);
   }
 
-  async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
+  async start({ path, roomBytes, through = [] }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
     const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
-    const [command = "", ...args] = [...room, process.execPath, SERVICE, ...this.#args];
+    const [command = "", ...args] = [...through, ...room, process.execPath, SERVICE, ...this.#args];
     const child = await start(command, args, {
       stdio: ["ignore", "pipe", log.fd],
       ...(path === undefined ? {} : { env: { ...process.env, PATH: path } }),
@@ -152,6 +154,12 @@ export async function makeTiny(near: TestHost): Promise<void> {
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
 }
 
+/** The same, and what the test listens on is in its network. */
+export async function makeTinyWithHost(near: TestHost): Promise<void> {
+  const guest = await buildGuest("tiny");
+  await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg", hostLoopback: true });
+}
+
 /** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
 export class TwoHosts {
   readonly dir: string;
@@ -188,7 +196,8 @@ export class TwoHosts {
     const copy = hosts.exported;
     await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
     console.close();
-    await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
+    const { hostLoopback } = await hosts.near.workspace();
+    await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true, hostLoopback });
     return hosts;
   }
 

@@ -320,8 +320,17 @@ describe("network", () => {
     server.close();
   });
 
-  test("an open one reaches the host, a blocked one with the same state does not", async () => {
+  test("one with the host in it reaches that, an open or a blocked one with the same state does not", async () => {
     const command = `nc 10.0.2.2 ${port}\n`;
+    const [apart, apartFiles] = await tiny.resume("apart", atPrompt, { network: "open" });
+    await apart.cont();
+    const above = await waitForShell(apart, apartFiles);
+    await type(apart, command);
+    // It is told so, and comes back with a prompt.
+    await waitForShell(apart, apartFiles, above.y);
+    expect(arrived).toBe(0);
+    await apart.quit();
+
     const [blocked, blockedFiles] = await tiny.resume("blocked", atPrompt, { network: "blocked" });
     await blocked.cont();
     const before = await waitForShell(blocked, blockedFiles);
@@ -332,7 +341,7 @@ describe("network", () => {
     expect(await blocked.networkConnections()).toBe(0);
     await blocked.quit();
 
-    const [open] = await tiny.resume("open", atPrompt);
+    const [open] = await tiny.resume("open", atPrompt, { network: "with-host" });
     await open.cont();
     expect(await open.networkConnections()).toBe(0);
     await type(open, command);
