@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withTimeout } from "../common/abort.ts";
-import { HomewardError } from "../common/errors.ts";
+import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { exited, start, type ChildProcess } from "../common/spawn.ts";
 import { readProcess } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
@@ -78,8 +78,8 @@ function uplinkArguments(pid: number): string[] {
   return ["--configure", ...fences, `--cidr=${UPLINK.network}`, "--ready-fd=3", "--exit-fd=4", String(pid), "tap0"];
 }
 
-function impossible(cause: Error): HomewardError {
-  const message = `this computer cannot give a machine a network without its own services in it: ${cause.message}`;
+function impossible(cause: unknown): HomewardError {
+  const message = `this computer cannot give a machine a network without its own services in it: ${toHomewardError(cause).message}`;
   return new HomewardError("ENVIRONMENT", message.slice(0, 1000), {
     cause,
     hint:
@@ -91,20 +91,22 @@ function impossible(cause: Error): HomewardError {
 /** The first byte on a socket, unless the program ends before. */
 async function firstByte(from: Socket, child: ChildProcess): Promise<void> {
   const gone = exited(child).then((status) => {
-    throw impossible(new Error(`${child.spawnfile} ended with ${status}`));
+    throw new Error(`${child.spawnfile} ended with ${status}`);
   });
   gone.catch(() => undefined);
-  await withTimeout(Promise.race([once(from, "data"), gone]), READY_MS, child.spawnfile);
+  // It goes on without this process later, but its end is waited for now.
+  child.ref();
+  try {
+    await withTimeout(Promise.race([once(from, "data"), gone]), READY_MS, child.spawnfile);
+  } finally {
+    child.unref();
+  }
 }
 
 function socketOf(child: ChildProcess, descriptor: number): Socket {
   const stream = child.stdio[descriptor];
   if (stream instanceof Socket) return stream.on("error", () => undefined);
   throw new HomewardError("INTERNAL", `descriptor ${descriptor} is no socket`);
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** Joins the network of that process to the outside, for as long as somebody else holds the other end of `tie`. */
@@ -132,7 +134,9 @@ export async function startWithOwnNetwork(
   uplinkLogFd: number,
 ): Promise<ChildProcess & { pid: number }> {
   const [program = "", ...args] = line;
-  const child = await start(program, args, { detached: true, stdio: ["ignore", logFd, logFd, "pipe"] });
+  const child = await start(program, args, { detached: true, stdio: ["ignore", logFd, logFd, "pipe"] }).catch((error: unknown) => {
+    throw impossible(error);
+  });
   const tie = socketOf(child, 3);
   try {
     await firstByte(tie, child);
@@ -146,8 +150,7 @@ export async function startWithOwnNetwork(
     return child;
   } catch (error) {
     child.kill("SIGKILL");
-    const isClear = error instanceof HomewardError && error.code === "ENVIRONMENT";
-    throw isClear ? error : impossible(toError(error));
+    throw impossible(error);
   } finally {
     tie.destroy();
   }
@@ -161,6 +164,7 @@ export async function tryOwnNetwork(): Promise<void> {
   const log = await open(join(dir, "log"), "a", 0o600);
   try {
     const child = await startWithOwnNetwork(line, log.fd, log.fd);
+    child.ref();
     child.kill("SIGKILL");
     await exited(child);
   } catch (error) {

@@ -46,11 +46,11 @@ export interface OpenTwin {
  * More than QEMU has been seen to need beside the guest's memory: its program, translated code, buffers, threads. A replay
  * takes minutes; what runs for hours does something else.
  */
-const TWIN_SPARE_BYTES = 3 * 1024 ** 3;
+const TWIN_SPARE_BYTES = { machine: 3 * 1024 ** 3, cpu: 192 * 1024 ** 2 } as const;
 const TWIN_CPU_SECONDS = 4 * 60 * 60;
 
 function twinLimits({ memoryBytes, cpus }: MachineDefinition): Limits {
-  return { bytes: memoryBytes + TWIN_SPARE_BYTES, cpuSeconds: TWIN_CPU_SECONDS * cpus };
+  return { bytes: memoryBytes + TWIN_SPARE_BYTES.machine + cpus * TWIN_SPARE_BYTES.cpu, cpuSeconds: TWIN_CPU_SECONDS * cpus };
 }
 
 /** Name of the twin's run folder; short, for the sockets in it. */

@@ -7,7 +7,7 @@ import { expectUnharmed, refusal, savedState, settled, type Saved } from "./unha
 
 const QEMU = "qemu-system-x86_64";
 /** QEMU's programs, and what QEMU is started through. */
-const TOOLS = [QEMU, "qemu-img", "qemu-nbd", "setpriv", "prlimit", "nice", "unshare", "sh", "mount", "sleep", "slirp4netns"];
+const TOOLS = [QEMU, "qemu-img", "qemu-nbd", "cp", "setpriv", "prlimit", "nice", "unshare", "sh", "mount", "sleep", "slirp4netns"];
 const MB = 1_000_000;
 
 let hosts: TwoHosts;
