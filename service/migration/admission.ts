@@ -35,7 +35,8 @@ export async function admit(
   requireCompatible(offer.workspace, offer.machine, { accelerator, qemuVersion, uefi: await hasUefi() });
   if (offer.kind === "migration") {
     requireFree(ctx, offer, from);
-    if (!ctx.store.workspaces.require(offer.workspace).hostLoopback) await ctx.ownNetwork();
+    const isWithHost = ctx.store.workspaces.get(offer.workspace)?.hostLoopback === true;
+    if (!isWithHost && offer.machine.nic !== "none") await ctx.ownNetwork();
   }
   const base = ctx.store.generations.get(offer.base);
   if (base === null)
