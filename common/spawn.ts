@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import type { Writable } from "node:stream";
+import type { Stream, Writable } from "node:stream";
 import { abortReason } from "./abort.ts";
 import { HomewardError } from "./errors.ts";
 
@@ -109,8 +109,8 @@ export interface StartOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Outlives this process: its own session, no pipes. */
   readonly detached?: boolean;
-  /** File descriptors or "pipe"/"ignore" for stdin, stdout, stderr and any further ones. */
-  readonly stdio?: readonly ("pipe" | "ignore" | "inherit" | number)[];
+  /** File descriptors, streams that have one, or "pipe"/"ignore" for stdin, stdout, stderr and any further ones. */
+  readonly stdio?: readonly ("pipe" | "ignore" | "inherit" | number | Stream)[];
 }
 
 /** Starts a program and returns as soon as it runs. @throws ENVIRONMENT if it cannot be started */

@@ -109,6 +109,7 @@ export const controlMethods = {
   /**
    * Makes a workspace from a guest folder (guest.json) or an exported generation (generation.json).
    * `owner`: null when this host owns it; otherwise the host that does, and only a generation may be given.
+   * `hostLoopback`: its guest may reach what listens on this computer's loopback.
    * `verified`: the generation's RAM and disk were already checked against its root by the caller.
    */
   create: {
@@ -117,6 +118,7 @@ export const controlMethods = {
       from: pathSchema,
       owner: nameSchema.nullable().default(null),
       verified: z.boolean().default(false),
+      hostLoopback: z.boolean().default(false),
       accelerator: z.enum(["kvm", "tcg"]).optional(),
     }),
     result: workspaceStatusSchema,
@@ -132,6 +134,7 @@ export const controlMethods = {
       libvirt: z.string().max(MAX_LIBVIRT_CHARACTERS).nullable().default(null),
       uefiVariables: pathSchema.optional(),
       ...importSettings,
+      hostLoopback: z.boolean().default(false),
       accelerator: z.enum(["kvm", "tcg"]).optional(),
       dryRun: z.boolean().default(false),
     }),

@@ -63,6 +63,8 @@ export interface ServiceContext {
   readonly stopping: AbortSignal;
   /** Probed once and remembered. */
   accelerator(): Promise<AcceleratorProbe>;
+  /** Resolves if machines can have a network of their own here; tried once and remembered. @throws ENVIRONMENT with why not */
+  ownNetwork(): Promise<void>;
   /** "7.2", the major.minor of this host's QEMU. @throws ENVIRONMENT when it is missing */
   qemuVersion(): Promise<string>;
   /** Lets QEMU try the machine's type and CPU. @throws INCOMPATIBLE if this computer does not have them, ENVIRONMENT */

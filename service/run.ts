@@ -6,7 +6,7 @@ import { nameSchema } from "../protocol/control.ts";
 import { parsePeerAddress } from "../protocol/peer-address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 
-const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--peer NAME=SOCKET]... [--stop-machines]" +
+const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--ssh-config FILE] [--peer NAME=SOCKET]... [--stop-machines]" +
   " [--keep-logs DAYS] [--no-pause-key]";
 
 interface Arguments extends ServiceOptions {
@@ -39,6 +39,7 @@ function parseArguments(): Arguments {
       name: { type: "string" },
       listen: { type: "string" },
       "listen-tls": { type: "string" },
+      "ssh-config": { type: "string" },
       peer: { type: "string", multiple: true, default: [] },
       "keep-logs": { type: "string" },
       "no-pause-key": { type: "boolean", default: false },
@@ -51,6 +52,7 @@ function parseArguments(): Arguments {
     hostName: hostName(values.name),
     listen: values.listen === undefined ? null : resolve(values.listen),
     listenTls: values["listen-tls"] === undefined ? null : parsePeerAddress(values["listen-tls"], 0),
+    sshConfig: values["ssh-config"] === undefined ? null : resolve(values["ssh-config"]),
     peers: new Map(values.peer.map(parsePeer)),
     pauseKey: !values["no-pause-key"],
     keepLogsDays: values["keep-logs"] === undefined ? null : days(values["keep-logs"]),

@@ -5,6 +5,7 @@ import { HashPool } from "../syncer/hash-pool.ts";
 import type { PeerAddress } from "../protocol/peer-address.ts";
 import { probeAccelerator, type AcceleratorProbe } from "../vm/accelerator.ts";
 import { requireCpuModel } from "../vm/cpu-model.ts";
+import { tryOwnNetwork } from "../vm/confined.ts";
 import { qemuVersion } from "../vm/machine-process.ts";
 import { Activity, type ServiceContext } from "./context.ts";
 import { ControlServer } from "./control/control-server.ts";
@@ -16,7 +17,7 @@ import { openIdentity, type Identity } from "./peers/identity.ts";
 import { PairedHosts } from "./peers/paired-hosts.ts";
 import { PeerDirectory } from "./peers/peer-directory.ts";
 import { PeerListener } from "./peers/peer-listener.ts";
-import { TlsListener } from "./peers/tls-listener.ts";
+import { TlsListener, type TlsListenerOptions } from "./peers/tls-listener.ts";
 import { RunDirs } from "./run-dirs.ts";
 import { Store } from "./store/store.ts";
 import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
@@ -32,6 +33,8 @@ export interface ServiceOptions {
   readonly listen: string | null;
   /** Where paired hosts reach this one over TLS; null for nowhere. */
   readonly listenTls: PeerAddress | null;
+  /** A file in place of the user's settings of ssh, for paired hosts that are reached through it; null for none. */
+  readonly sshConfig: string | null;
   /** Name of each other host, and the unix socket that leads to it. */
   readonly peers: ReadonlyMap<string, string>;
   /** See WorkspaceDeps. */
@@ -85,6 +88,7 @@ export class Service {
   #door: WebDoor | null = null;
   #listener: PeerListener | null = null;
   #tlsListener: TlsListener | null = null;
+  #sshListener: TlsListener | null = null;
   #ended: Promise<void> | null = null;
   #onEnded: () => void = () => undefined;
   /** Resolves when the service has been shut down through its control API or by `stop`. */
@@ -108,7 +112,7 @@ export class Service {
    * @throws CONFLICT if another service has the state folder, ENVIRONMENT
    */
   static async start(options: ServiceOptions): Promise<Service> {
-    const { stateDir, hostName, peers, pauseKey, keepLogsDays } = options;
+    const { stateDir, hostName, peers, pauseKey, keepLogsDays, sshConfig } = options;
     const store = await Store.open(stateDir, hostName);
     const log = await openLog(store.paths.log, hostName);
     const stopping = new AbortController();
@@ -123,6 +127,7 @@ export class Service {
         pauseKey,
         keepLogsDays,
         accelerator: once(() => probeAccelerator(stopping.signal)),
+        ownNetwork: once(tryOwnNetwork),
         qemuVersion: once(majorMinor),
       };
       const requireHardware = hardwareCheck(stopping.signal);
@@ -130,7 +135,7 @@ export class Service {
       const service = new Service(deps, workspaces, stopping);
       const identity = once(() => openIdentity(store.paths.identity, stopping.signal));
       const claimed = new Set(peers.keys());
-      const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity });
+      const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity, sshConfig });
       const directory = new PeerDirectory(hostName, store, paired, peers);
       await service.#open({ ...deps, workspaces, peers: directory, requireHardware }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
@@ -155,7 +160,8 @@ export class Service {
       this.#listener = await PeerListener.listen(listen, (stream) => {
         migrations.acceptPeer(stream, null);
       });
-    if (listenTls !== null) await this.#listenTls(listenTls, own, migrations);
+    if (listenTls !== null) this.#tlsListener = await this.#listenTls(listenTls, own, migrations);
+    this.#sshListener = await this.#listenSsh(own, migrations);
     let probe: AcceleratorProbe | null = null;
     // Not waited for: it takes seconds, and only what is made or started needs it.
     void ctx.accelerator().then(
@@ -187,8 +193,22 @@ export class Service {
     this.#control = await ControlServer.listen(ctx.store.paths.control, handlers, this.#log);
   }
 
-  async #listenTls(address: PeerAddress, { paired, identity }: OwnParts, migrations: Migrations): Promise<void> {
-    this.#tlsListener = await TlsListener.listen({
+  /** What "homeward serve --stdio" leads to. Without a key of this host nobody could be paired with it. */
+  async #listenSsh(own: OwnParts, migrations: Migrations): Promise<TlsListener | null> {
+    try {
+      return await this.#listenTls({ path: this.#store.paths.peers }, own, migrations);
+    } catch (error) {
+      this.#log.warn({ err: error }, "no host can reach this one through ssh");
+      return null;
+    }
+  }
+
+  async #listenTls(
+    address: TlsListenerOptions["address"],
+    { paired, identity }: OwnParts,
+    migrations: Migrations,
+  ): Promise<TlsListener> {
+    return TlsListener.listen({
       address,
       identity: await identity(),
       admit: (id, socket, from) => {
@@ -225,7 +245,7 @@ export class Service {
   async #stopMachines(machines: MachinesAtEnd): Promise<void> {
     this.#log.info({ machines }, "ending");
     this.#stopping.abort(new HomewardError("CANCELLED", "the service ends"));
-    await Promise.all([this.#listener?.close(), this.#tlsListener?.close()]);
+    await Promise.all([this.#listener?.close(), this.#tlsListener?.close(), this.#sshListener?.close()]);
     // A migration that is cut off before its release lets the machine run on; after it, it ends as it would have.
     await Promise.race([Promise.allSettled([...this.#migrating, this.#migrations?.idle()]), delay(MIGRATIONS_END_MS)]);
     await this.#workspaces.stop(machines);

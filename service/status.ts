@@ -33,6 +33,7 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     migration:
       migration === undefined ? null : { row: migration, progress: ctx.activity.get(workspace.name) },
     recordingPaused: record.recordingPaused,
+    hostLoopback: record.hostLoopback,
     note: record.note,
   };
 }

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { HomewardError } from "../common/errors.ts";
 import { hardwareOf, type MachineDefinition } from "../protocol/machine.ts";
 import { blockdevNodes, TOP_NODE, type BlockdevOptions } from "./disk-chain.ts";
+import type { Limits } from "./confined.ts";
 import type { UefiFiles } from "./firmware.ts";
 import { runDirFiles } from "./run-dir.ts";
 
@@ -19,8 +20,13 @@ export interface MachineFiles {
   readonly uefi?: UefiFiles;
   /** Folder of mode 0700 that holds qmp.sock, vnc.sock, qemu.pid and qemu.log. */
   readonly runDir: string;
-  /** "blocked" keeps the same network card but lets nothing out, neither to this computer nor beyond it. */
-  readonly network: "open" | "blocked";
+  /**
+   * "open": the outside, but not this computer's loopback; "with-host": that too, as 10.0.2.2; "blocked" keeps the same
+   * network card but lets nothing out, neither to this computer nor beyond it.
+   */
+  readonly network: "open" | "with-host" | "blocked";
+  /** What QEMU may use of this computer. */
+  readonly limits?: Limits;
   /** Wait for a saved state instead of booting. */
   readonly incoming: boolean;
   /** "none" ignores the guest's flushes: only for a copy that may be lost. */

@@ -3,11 +3,25 @@ import { ByteReader } from "../common/bytes.ts";
 import { HomewardError } from "../common/errors.ts";
 
 /** "QFI\xfb" */
-const QCOW2_MAGIC = 0x514649fb;
+export const QCOW2_MAGIC = 0x514649fb;
 const HEADER_BYTES = 104;
-const INCOMPATIBLE_DIRTY = 1n << 0n;
-const INCOMPATIBLE_CORRUPT = 1n << 1n;
-const INCOMPATIBLE_EXTERNAL_DATA = 1n << 2n;
+/** Bits of the feature field that a reader has to know all of. */
+export const INCOMPATIBLE = { dirty: 1n << 0n, corrupt: 1n << 1n, externalData: 1n << 2n, extendedL2: 1n << 4n } as const;
+
+/** Offsets and sizes in bytes, unless they say otherwise. */
+export interface Qcow2Fields {
+  readonly version: number;
+  readonly backing: { readonly offset: bigint; readonly bytes: number };
+  readonly clusterBits: number;
+  readonly virtualBytes: bigint;
+  readonly encryption: number;
+  readonly l1: { readonly entries: number; readonly offset: bigint };
+  readonly refcounts: { readonly offset: bigint; readonly clusters: number };
+  readonly snapshots: { readonly count: number; readonly offset: bigint };
+  readonly features: { readonly incompatible: bigint; readonly compatible: bigint; readonly autoclear: bigint };
+  readonly refcountOrder: number;
+  readonly headerBytes: number;
+}
 
 export interface Qcow2Header {
   readonly virtualBytes: number;
@@ -28,32 +42,47 @@ async function readStart(path: string): Promise<Buffer> {
   }
 }
 
-function parseHeader(start: Buffer, path: string): Qcow2Header {
+/**
+ * The fields of a header as they stand there, all believed by nobody yet.
+ * @param start the file's first bytes, beginning with the magic
+ * @throws DAMAGED if they end too early or are of another version than 2 and 3
+ */
+export function parseQcow2Fields(start: Buffer, path: string): Qcow2Fields {
   const reader = new ByteReader(start, `the header of ${path}`);
-  reader.u32();
+  reader.u32(); // magic
   const version = reader.u32();
-  const backingOffset = reader.u64();
-  reader.bytes(8); // length of the backing name, cluster bits
-  const virtualBytes = reader.u64();
-  const encryption = reader.u32();
   if (version < 2 || version > 3) throw new HomewardError("DAMAGED", `${path} is qcow2 of version ${version}`);
+  const fields = {
+    version,
+    backing: { offset: reader.u64(), bytes: reader.u32() },
+    clusterBits: reader.u32(),
+    virtualBytes: reader.u64(),
+    encryption: reader.u32(),
+    l1: { entries: reader.u32(), offset: reader.u64() },
+    refcounts: { offset: reader.u64(), clusters: reader.u32() },
+    snapshots: { count: reader.u32(), offset: reader.u64() },
+  };
+  if (version === 2)
+    return { ...fields, features: { incompatible: 0n, compatible: 0n, autoclear: 0n }, refcountOrder: 4, headerBytes: 72 };
+  const features = { incompatible: reader.u64(), compatible: reader.u64(), autoclear: reader.u64() };
+  return { ...fields, features, refcountOrder: reader.u32(), headerBytes: reader.u32() };
+}
+
+function parseHeader(start: Buffer, path: string): Qcow2Header {
+  const { backing, encryption, virtualBytes, features } = parseQcow2Fields(start, path);
   if (encryption !== 0) throw new HomewardError("USAGE", `${path} is encrypted, which is not supported`);
   if (virtualBytes > BigInt(Number.MAX_SAFE_INTEGER))
     throw new HomewardError("DAMAGED", `${path} claims an impossible size`);
-  let features = 0n;
-  if (version === 3) {
-    reader.bytes(36); // table positions
-    features = reader.u64();
-  }
-  if ((features & INCOMPATIBLE_EXTERNAL_DATA) !== 0n)
+  if ((features.incompatible & INCOMPATIBLE.externalData) !== 0n)
     throw new HomewardError("USAGE", `${path} keeps its data in another file, which is not supported`, {
       hint: "Convert it into a plain qcow2 image first.",
     });
-  if ((features & INCOMPATIBLE_CORRUPT) !== 0n) throw new HomewardError("DAMAGED", `${path} is marked as corrupt`);
+  if ((features.incompatible & INCOMPATIBLE.corrupt) !== 0n)
+    throw new HomewardError("DAMAGED", `${path} is marked as corrupt`);
   return {
     virtualBytes: Number(virtualBytes),
-    hasBacking: backingOffset !== 0n,
-    dirty: (features & INCOMPATIBLE_DIRTY) !== 0n,
+    hasBacking: backing.offset !== 0n,
+    dirty: (features.incompatible & INCOMPATIBLE.dirty) !== 0n,
   };
 }
 

@@ -1,9 +1,10 @@
-import { mkdir, open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { abortReason, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { exited, run, start, type ChildProcess } from "../common/spawn.ts";
-import type { MachineDefinition } from "../protocol/machine.ts";
+import { hardwareOf, type MachineDefinition } from "../protocol/machine.ts";
 import { qemuArguments, type MachineFiles } from "./arguments.ts";
+import { confined, type Limits, RESOLV_CONF, startWithOwnNetwork } from "./confined.ts";
 import { connectUnix, connectWhenListening } from "./connect.ts";
 import { checkLayers } from "./image-header.ts";
 import { Machine } from "./machine.ts";
@@ -91,11 +92,31 @@ async function prepareRam(m: MachineDefinition, f: MachineFiles): Promise<void> 
     throw new HomewardError("DAMAGED", `the RAM file of ${f.name} has ${size} bytes instead of ${m.memoryBytes}`);
 }
 
-async function spawnQemu(args: readonly string[], files: RunDirFiles): Promise<ChildProcess & { pid: number }> {
-  const log = await open(files.log, "a", 0o600);
+async function emptyLog(path: string): Promise<FileHandle> {
+  const log = await open(path, "a", 0o600);
+  await log.truncate(0);
+  return log;
+}
+
+async function spawnQemu(
+  args: readonly string[],
+  files: RunDirFiles,
+  { network, limits }: Pick<MachineFiles, "network"> & { readonly limits: Limits | null },
+): Promise<ChildProcess & { pid: number }> {
+  const isOpen = network === "open";
+  const isRoot = process.getuid?.() === 0;
+  const line = confined([QEMU, ...args], { resolvConf: isOpen ? files.resolvConf : null, limits, isRoot });
+  const log = await emptyLog(files.log);
   try {
-    await log.truncate(0);
-    return await start(QEMU, args, { detached: true, stdio: ["ignore", log.fd, log.fd] });
+    const [program = "", ...rest] = line;
+    if (!isOpen) return await start(program, rest, { detached: true, stdio: ["ignore", log.fd, log.fd] });
+    await writeFile(files.resolvConf, RESOLV_CONF, { mode: 0o600 });
+    const networkLog = await emptyLog(files.networkLog);
+    try {
+      return await startWithOwnNetwork(line, log.fd, networkLog.fd);
+    } finally {
+      await networkLog.close();
+    }
   } finally {
     await log.close();
   }
@@ -164,7 +185,9 @@ export async function startMachine(m: MachineDefinition, f: MachineFiles, signal
   await prepareRam(m, f);
   // Files of a dead QEMU are left for the new one to replace: were they removed here, two starts at the same moment
   // could each get a pid file of its own, and its lock is what lets only one of them through.
-  const child = await spawnQemu(args, files);
+  // A machine without a network card needs no network.
+  const network = hardwareOf(m).nic === "none" ? "blocked" : f.network;
+  const child = await spawnQemu(args, files, { network, limits: f.limits ?? null });
   try {
     const qmp = await connectToChild(child, files, signal);
     if (f.incoming) await checkVersion(qmp, m, f.name);

@@ -26,6 +26,10 @@ export interface RunDirFiles {
   readonly pid: string;
   /** What QEMU prints. */
   readonly log: string;
+  /** What stands in for /etc/resolv.conf where the machine has a network of its own. */
+  readonly resolvConf: string;
+  /** What the program prints that joins this network to the outside. */
+  readonly networkLog: string;
 }
 
 /** @throws ENVIRONMENT if the folder's path is too long for a socket in it */
@@ -36,6 +40,8 @@ export function runDirFiles(runDir: string): RunDirFiles {
     migration: socketPath(join(runDir, "state.sock")),
     pid: join(runDir, "qemu.pid"),
     log: join(runDir, "qemu.log"),
+    resolvConf: join(runDir, "resolv.conf"),
+    networkLog: join(runDir, "network.log"),
   };
 }
 

@@ -19,6 +19,7 @@ interface Options {
   readonly guest?: (typeof GUESTS)[number];
   readonly from?: string;
   readonly owner?: string;
+  readonly allowHostLoopback?: boolean;
   readonly accelerator?: (typeof ACCELERATORS)[number];
 }
 
@@ -78,6 +79,7 @@ export function createCommand(): CommandEntry {
       .option("--guest <guest>", `build and use one of our guests: ${GUESTS.join(", ")}`, oneOf(GUESTS))
       .option("--from <dir>", "a guest's folder, or a generation written by seal --export")
       .option("--owner <host>", "the workspace belongs to this other host; only with an exported generation")
+      .option("--allow-host-loopback", "let its guest reach what listens on this computer's loopback, as 10.0.2.2")
       .option("--accelerator <name>", `run on ${ACCELERATORS.join(" or ")} (default: what works here)`, oneOf(ACCELERATORS)),
     body: async (invocation, command) => {
       const options = command.opts<Options>();
@@ -85,6 +87,7 @@ export function createCommand(): CommandEntry {
         workspace: argument(command, 0),
         from: await sourceFolder(options, invocation),
         owner: options.owner ?? null,
+        hostLoopback: options.allowHostLoopback === true,
         ...(options.accelerator === undefined ? {} : { accelerator: options.accelerator }),
       });
       invocation.output.result(workspace, (status) => workspaceText(status));

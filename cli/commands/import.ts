@@ -17,6 +17,7 @@ interface Options {
   readonly diskBus?: (typeof DISK_BUSES)[number];
   readonly nic?: (typeof NICS)[number];
   readonly format?: (typeof IMAGE_FORMATS)[number];
+  readonly allowHostLoopback?: boolean;
   readonly accelerator?: (typeof ACCELERATORS)[number];
   readonly dryRun?: boolean;
 }
@@ -79,6 +80,7 @@ function declared(): Command {
     .option("--disk-bus <name>", DISK_BUSES.join(", "), oneOf(DISK_BUSES))
     .option("--nic <name>", `network card: ${NICS.join(", ")}`, oneOf(NICS))
     .option("--format <name>", `of the image, instead of finding out: ${IMAGE_FORMATS.join(", ")}`, oneOf(IMAGE_FORMATS))
+    .option("--allow-host-loopback", "let its guest reach what listens on this computer's loopback, as 10.0.2.2")
     .option("--accelerator <name>", `run on ${ACCELERATORS.join(" or ")} instead of what was probed`, oneOf(ACCELERATORS))
     .option("--dry-run", "say what the machine would be, and make nothing");
 }
@@ -99,6 +101,7 @@ export function importCommand(): CommandEntry {
         ...(cpu === undefined ? {} : { cpuModel: cpu }),
         ...(uefiVariables === undefined ? {} : { uefiVariables: resolve(uefiVariables) }),
         ...{ cpus, firmware, diskBus, nic, format, accelerator },
+        hostLoopback: options.allowHostLoopback === true,
         dryRun: dryRun === true,
       });
       invocation.output.result(result, importText);

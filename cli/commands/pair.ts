@@ -25,13 +25,14 @@ export function pairCommand(): CommandEntry {
         ["homeward pair MFZWI3D-... home.example:7411 --name home", "on this host"],
         ["homeward pair XBTNK5Q-... laptop.example:7411 --name laptop", "and on home: both have to agree"],
         ["homeward pair MFZWI3D-... home.example:7411 --name home --may take", "again: other rights"],
+        ["homeward pair MFZWI3D-... ssh://me@home.example --name home", "through ssh: home needs no open port for Homeward"],
       ],
       'The ID is what "homeward hosts" shows on the other host; case, dashes and mistaken 0, 1 and 8 do not matter. Read it ' +
         "there, or have it told by somebody you know, not from the network. The name is what the other host calls itself.",
       ["NOT_FOUND", "CONFLICT", "DAMAGED"],
     )
       .argument("<host-id>", "the other host's ID")
-      .argument("<address>", "HOST:PORT where it listens")
+      .argument("<address>", "HOST:PORT where it listens, or ssh://[USER@]HOST[:PORT]")
       .requiredOption("--name <name>", "the other host's name", parsedName)
       .option("--may <what>", "push: move workspaces here; take: have workspaces moved there; both; none", oneOf(RIGHTS), "both")
       .option("--workspaces <names>", "only these, with commas between them (default: all)", (text: string) => text.split(",").map(parsedName)),

@@ -7,6 +7,7 @@ import { newCommand, wholeNumber, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
 import { runService, startService } from "../service-process.ts";
 import { defaultHostName } from "../host-name.ts";
+import { bridgeToService } from "../stdio-bridge.ts";
 
 const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
 
@@ -15,6 +16,8 @@ interface Options {
   readonly listen?: readonly string[];
   readonly peer?: readonly string[];
   readonly detach?: boolean;
+  readonly sshConfig?: string;
+  readonly stdio?: boolean;
   readonly keepLogs?: number;
   readonly pauseKey: boolean;
 }
@@ -47,7 +50,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [] }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [], sshConfig }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -55,6 +58,7 @@ function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pause
     "--name",
     name,
     ...listenArguments(listen),
+    ...(sshConfig === undefined ? [] : ["--ssh-config", resolve(sshConfig)]),
     ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
     ...(pauseKey ? [] : ["--no-pause-key"]),
     ...peer.flatMap((entry) => ["--peer", entry]),
@@ -94,7 +98,7 @@ export function serveCommand(): CommandEntry {
         ["homeward serve --name laptop --listen ~/hw/laptop.sock --peer home=$HOME/hw/home.sock", "with another host of yours, through a tunnel"],
       ],
       "One service for each state folder. When it ends, machines run on and the next one takes them over, but nothing is " +
-        "recorded meanwhile. Over TLS only paired hosts are served; whoever can open the " +
+        "recorded meanwhile. Over TLS and through ssh only paired hosts are served; whoever can open the " +
         "socket is believed to be who it says.",
       ["CONFLICT", "TIMEOUT"],
     )
@@ -111,9 +115,15 @@ export function serveCommand(): CommandEntry {
         wholeNumber(0, 36_500),
       )
       .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
+      .option("--ssh-config <file>", "settings for ssh in place of yours, for hosts that are paired as ssh://... (default: yours)")
+      .option("--stdio", "start nothing, but join input and output to the running service: what ssh starts for another host")
       .option("--detach", "run in the background"),
     body: async (invocation, command) => {
       const options = command.opts<Options>();
+      if (options.stdio === true) {
+        await bridgeToService(invocation.stateDir, process.stdin, process.stdout, invocation.signal);
+        return;
+      }
       const args = serviceArguments(invocation.stateDir, options);
       await (options.detach === true ? inBackground(args, invocation) : inForeground(args, invocation));
     },

@@ -97,13 +97,14 @@ export function workspaceText(
   now: Date = new Date(),
   next: string | null = nextHere(workspace),
 ): string {
-  const { name, console: socket, note, recordingPaused } = workspace;
+  const { name, console: socket, note, recordingPaused, hostLoopback } = workspace;
   const paused = `recording is paused: nothing that is typed or shown is kept; "homeward record resume ${name}" ends that`;
   const rows: readonly (readonly [label: string, text: string | null])[] = [
     ["machine", machine(workspace)],
     ["generation", generationText(workspace, now)],
     ["recorded", recorded(workspace)],
     ["private", recordingPaused && workspace.owner === "here" ? paused : null],
+    ["network", hostLoopback ? "its guest can reach what listens on this computer's loopback, as 10.0.2.2" : null],
     ["to move", toMove(workspace)],
     ["moving", moving(workspace)],
     ["console", socket],

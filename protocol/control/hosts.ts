@@ -23,7 +23,7 @@ export type Rights = Readonly<z.output<typeof rightsSchema>>;
 export const pairedHostSchema = z.strictObject({
   name: nameSchema,
   id: idSchema,
-  /** HOST:PORT */
+  /** HOST:PORT, or ssh://[USER@]HOST[:PORT] */
   address: addressSchema,
   rights: rightsSchema,
   pairedAt: timeSchema,

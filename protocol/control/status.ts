@@ -102,6 +102,8 @@ export const workspaceStatusSchema = z.strictObject({
   migration: z.strictObject({ row: migrationRowSchema, progress: progressSchema.nullable() }).nullable(),
   /** The user has paused the recording: nothing is recorded until it is resumed. */
   recordingPaused: z.boolean(),
+  /** Its guest may reach what listens on this computer's loopback. */
+  hostLoopback: z.boolean(),
   /** Something the user should know, e.g. that the machine was found dead. */
   note: z.string().max(1000).nullable(),
 });

@@ -1,8 +1,10 @@
 import { access, constants, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { formatCapacity } from "../../common/quantities.ts";
+import { toHomewardError } from "../../common/errors.ts";
 import { run } from "../../common/spawn.ts";
 import { probeAccelerator } from "../../vm/accelerator.ts";
+import { tryOwnNetwork } from "../../vm/confined.ts";
 import { hasUefi } from "../../vm/firmware.ts";
 import { qemuVersion } from "../../vm/machine-process.ts";
 import { fine, problem, quoted, warning, type Finding } from "./finding.ts";
@@ -88,6 +90,23 @@ export async function checkOptional(tool: keyof typeof OPTIONAL, signal: AbortSi
   } catch (error) {
     if (signal?.aborted === true) throw error;
     return warning("missing", { hint, command: `apt-get install ${name}` });
+  }
+}
+
+/** Without it only workspaces that allow it have a network with this computer's own services in it, and others do not start. */
+export async function checkOwnNetwork(): Promise<Finding> {
+  try {
+    await tryOwnNetwork();
+    return fine("machines are kept from this computer's loopback");
+  } catch (thrown) {
+    const { message } = toHomewardError(thrown);
+    const isMissing = message.includes("slirp4netns");
+    return problem(message.slice(0, 1000), {
+      hint: isMissing
+        ? "Install slirp4netns; this is for Debian. Until then only workspaces made with --allow-host-loopback start."
+        : "User namespaces have to be allowed. Until then only workspaces made with --allow-host-loopback start.",
+      command: isMissing ? "apt-get install slirp4netns" : "sysctl kernel.unprivileged_userns_clone kernel.apparmor_restrict_unprivileged_userns user.max_user_namespaces",
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { toHomewardError } from "../../common/errors.ts";
 import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
-import { checkAccelerator, checkDisk, checkNode, checkOptional, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
+import { checkAccelerator, checkDisk, checkNode, checkOptional, checkOwnNetwork, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
 import { problem, type Finding } from "./finding.ts";
 import { checkPeers, findService } from "./hosts.ts";
 import { mend } from "./mend.ts";
@@ -42,6 +42,7 @@ export async function runDoctor({ stateDir, signal, mending = "none" }: DoctorOp
   for (const tool of ["openssl", "rsync", "ssh"] as const) await look(tool, () => checkOptional(tool, signal));
   await look("UEFI firmware", checkUefi);
   await look("accelerator", () => checkAccelerator(signal));
+  await look("network", checkOwnNetwork);
   await look("disk space", () => checkDisk(stateDir));
   await look("/dev/shm", checkTmpfs);
   await look("permissions", () => checkFolders(stateDir));

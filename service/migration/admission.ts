@@ -36,7 +36,10 @@ export async function admit(
   options: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<Admitted> {
   for await (const obstacle of unfit(ctx, offer.workspace, offer.machine)) throw obstacle;
-  if (offer.kind === "migration") requireFree(ctx, offer, from);
+  if (offer.kind === "migration") {
+    requireFree(ctx, offer, from);
+    await requireNetwork(ctx, offer);
+  }
   const base = requireBase(ctx, offer, from);
   await ctx.generationCheck.requireIntact(base, {
     ...options,
@@ -54,6 +57,7 @@ export async function* obstacles(ctx: ServiceContext, asked: Asked, from: string
   const { workspace, machine, purpose } = asked;
   yield* refusals(() => { ctx.peers.requireRight(from, "push", workspace); });
   yield* unfit(ctx, workspace, machine);
+  yield* refusals(() => requireNetwork(ctx, asked));
   if (purpose === "push") {
     yield* refusals(() => { requireReceivable(ctx, workspace, from); });
     const total = totalmem();
@@ -90,6 +94,12 @@ async function* unfit(ctx: ServiceContext, workspace: string, machine: MachineDe
   yield* incompatibilities(workspace, machine, { accelerator, qemuVersion, uefi: await hasUefi() });
   // A CPU can only be tried with an accelerator that is there.
   if (machine.accelerator === "tcg" || accelerator === "kvm") yield* refusals(() => ctx.requireHardware(machine));
+}
+
+/** The machine can be given a network without this computer's loopback in it, unless it may have that. @throws ENVIRONMENT */
+async function requireNetwork(ctx: ServiceContext, { workspace, machine }: Pick<Offer, "workspace" | "machine">): Promise<void> {
+  const isWithHost = ctx.store.workspaces.get(workspace)?.hostLoopback === true;
+  if (!isWithHost && machine.nic !== "none") await ctx.ownNetwork();
 }
 
 /** Bytes that lie here from an earlier attempt of this host to push a generation of that workspace. */

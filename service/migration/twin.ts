@@ -10,6 +10,7 @@ import { diskSettled } from "../../replayer/settle.ts";
 import { guessedSpeed } from "../../replayer/tempo.ts";
 import type { BlockDevice } from "../../syncer/block-device.ts";
 import { copyFileSparse, dirtyBlocks, openFileBlocks, type TwinDevices } from "../../syncer/index.ts";
+import type { Limits } from "../../vm/confined.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
 import { createOverlay } from "../../vm/disk-image.ts";
 import { prepareUefiResume } from "../../vm/firmware.ts";
@@ -39,6 +40,17 @@ export interface TwinWork {
 export interface OpenTwin {
   readonly devices: TwinDevices;
   close(): Promise<void>;
+}
+
+/**
+ * More than QEMU has been seen to need beside the guest's memory: its program, translated code, buffers, threads. A replay
+ * takes minutes; what runs for hours does something else.
+ */
+const TWIN_SPARE_BYTES = { machine: 3 * 1024 ** 3, cpu: 192 * 1024 ** 2 } as const;
+const TWIN_CPU_SECONDS = 4 * 60 * 60;
+
+function twinLimits({ memoryBytes, cpus }: MachineDefinition): Limits {
+  return { bytes: memoryBytes + TWIN_SPARE_BYTES.machine + cpus * TWIN_SPARE_BYTES.cpu, cpuSeconds: TWIN_CPU_SECONDS * cpus };
 }
 
 /** Name of the twin's run folder; short, for the sockets in it. */
@@ -94,6 +106,7 @@ export class Twin {
           ...bootFiles(ctx, definition),
           runDir: run.dir,
           network: "blocked",
+          limits: twinLimits(definition),
           incoming: true,
           diskFlush: "none",
           // What is replayed happened after the generation, not now.

@@ -2,9 +2,10 @@ import type { TLSSocket } from "node:tls";
 import { HomewardError } from "../../common/errors.ts";
 import type { PairedHost, PendingHost, Rights } from "../../protocol/control.ts";
 import { parseHostId } from "../../protocol/host-id.ts";
-import { formatPeerAddress, parsePeerAddress } from "../../protocol/peer-address.ts";
+import { isSshAddress, normalAddress } from "../../protocol/ssh-address.ts";
 import type { PairingsTable } from "../store/pairings-table.ts";
 import type { Identity } from "./identity.ts";
+import { dialSsh } from "./ssh.ts";
 import { dialTls } from "./tls.ts";
 
 /** Strangers that are remembered. Only in memory: nobody unknown makes this host write to its disk. */
@@ -27,6 +28,8 @@ export interface PairedHostsOptions {
   readonly claimed: ReadonlySet<string>;
   /** Made when it is first needed. */
   readonly identity: () => Promise<Identity>;
+  /** A file in place of the user's settings of ssh. */
+  readonly sshConfig?: string | null;
 }
 
 /** The hosts whose certificates this one knows, and their open connections. */
@@ -62,7 +65,7 @@ export class PairedHosts {
   async pair({ id: typed, address: typedAddress, name, rights }: NewPairing): Promise<PairedHost> {
     const { table, hostName, claimed, identity } = this.#options;
     const id = parseHostId(typed);
-    const address = formatPeerAddress(parsePeerAddress(typedAddress));
+    const address = normalAddress(typedAddress);
     if (name === hostName || id === (await identity()).id)
       throw new HomewardError("USAGE", "a host cannot be paired with itself", {
         hint: "The ID and the name are those of the other host.",
@@ -109,7 +112,7 @@ export class PairedHosts {
   /** @throws NOT_FOUND, PEER */
   async connect(name: string, signal?: AbortSignal): Promise<TLSSocket> {
     const host = this.#require(name);
-    const socket = await dialTls(await this.#options.identity(), host, signal);
+    const socket = await this.#dial(host, signal);
     // It may have been unpaired while the connection was made.
     if (this.get(name)?.id !== host.id) {
       socket.destroy();
@@ -117,6 +120,12 @@ export class PairedHosts {
     }
     this.#track(name, socket);
     return socket;
+  }
+
+  async #dial(host: PairedHost, signal: AbortSignal | undefined): Promise<TLSSocket> {
+    const { identity, sshConfig: config = null } = this.#options;
+    if (!isSshAddress(host.address)) return dialTls(await identity(), host, signal);
+    return dialSsh(await identity(), host, { config, ...(signal === undefined ? {} : { signal }) });
   }
 
   #track(name: string, socket: TLSSocket): void {

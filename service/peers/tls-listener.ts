@@ -1,5 +1,6 @@
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { rm } from "node:fs/promises";
 import { HomewardError } from "../../common/errors.ts";
 import { formatPeerAddress, type PeerAddress } from "../../protocol/peer-address.ts";
 import type { Identity } from "./identity.ts";
@@ -12,7 +13,8 @@ const MAX_HALF_OPEN = 16;
 const HANDSHAKE_MS = 10_000;
 
 export interface TlsListenerOptions {
-  readonly address: PeerAddress;
+  /** Or a socket in a private folder, for what comes through ssh. */
+  readonly address: PeerAddress | { readonly path: string };
   readonly identity: Identity;
   /** Whether the host with this ID is served. Called after its handshake, before anything is read from it. */
   readonly admit: (id: string, socket: TLSSocket, from: string) => boolean;
@@ -46,19 +48,24 @@ export class TlsListener {
 
   /** @throws ENVIRONMENT if the address cannot be listened on */
   static async listen(options: TlsListenerOptions): Promise<TlsListener> {
+    const { address } = options;
     const listener = new TlsListener(options);
+    // What an earlier service left: whoever has the folder has its sockets.
+    if ("path" in address) await rm(address.path, { force: true });
     await new Promise<void>((resolve, reject) => {
       listener.#server.once("error", (cause) => {
-        reject(new HomewardError("ENVIRONMENT", `cannot listen on ${formatPeerAddress(options.address)}`, { cause }));
+        reject(new HomewardError("ENVIRONMENT", `cannot listen on ${"path" in address ? address.path : formatPeerAddress(address)}`, { cause }));
       });
-      listener.#server.listen(options.address, resolve);
+      listener.#server.listen(address, resolve);
     });
     return listener;
   }
 
-  /** HOST:PORT, with the port that the system chose if that was left to it. */
+  /** HOST:PORT, with the port that the system chose if that was left to it; or the socket's path. */
   get address(): string {
-    const { address, port } = this.#server.address() as AddressInfo;
+    const place = this.#server.address() as AddressInfo | string;
+    if (typeof place === "string") return place;
+    const { address, port } = place;
     return formatPeerAddress({ host: address, port });
   }
 
@@ -85,6 +92,8 @@ export class TlsListener {
   }
 }
 
-function origin({ remoteAddress = "", remotePort = 0 }: Socket): string {
+/** Through a socket everybody comes from the same place. */
+function origin({ remoteAddress, remotePort = 0 }: Socket): string {
+  if (remoteAddress === undefined) return "ssh";
   return formatPeerAddress({ host: remoteAddress, port: remotePort });
 }

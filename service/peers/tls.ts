@@ -1,4 +1,5 @@
 import { constants } from "node:crypto";
+import type { Duplex } from "node:stream";
 import { connect, type CommonConnectionOptions, type SecureContextOptions, type TLSSocket } from "node:tls";
 import { abortReason, withTimeout } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
@@ -36,13 +37,28 @@ export function certifiedId(socket: TLSSocket): string | null {
   return certificate === undefined ? null : idOfCertificate(certificate.raw);
 }
 
+/** What leads to a host: its port, or a stream that something else opened. */
+type Way = { readonly host: string; readonly port: number } | { readonly socket: Duplex };
+
 /**
  * A connection to a paired host, on which nothing was sent yet.
  * @throws PEER if nothing answers there, or another than that host
  */
-export function dialTls(identity: Identity, { name, id, address }: PairedHost, signal?: AbortSignal): Promise<TLSSocket> {
-  const { host, port } = parsePeerAddress(address);
-  const socket = connect({ ...tlsOptions(identity), host, port });
+export function dialTls(identity: Identity, host: PairedHost, signal?: AbortSignal): Promise<TLSSocket> {
+  return handshake(identity, host, parsePeerAddress(host.address), {
+    timeoutMs: DIAL_MS,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** The handshake with a paired host. @throws PEER, with `data.ended` if the way there broke off */
+export function handshake(
+  identity: Identity,
+  { name, id, address }: PairedHost,
+  way: Way,
+  { signal, timeoutMs }: { readonly signal?: AbortSignal; readonly timeoutMs: number },
+): Promise<TLSSocket> {
+  const socket = connect({ ...tlsOptions(identity), ...way });
   const onAbort = (): void => {
     socket.destroy(signal === undefined ? undefined : abortReason(signal));
   };
@@ -62,7 +78,7 @@ export function dialTls(identity: Identity, { name, id, address }: PairedHost, s
       reject(unreachable(name, address));
     });
   });
-  return withTimeout(connected, DIAL_MS, name)
+  return withTimeout(connected, timeoutMs, name)
     .then((secure) => {
       secure.setNoDelay(true);
       return secure;
@@ -85,6 +101,6 @@ function unreachable(name: string, address: string, cause?: unknown): HomewardEr
   return new HomewardError("PEER", `${name} cannot be reached`, {
     cause,
     hint: `Is its service running with --listen, and is ${address} its address?`,
-    data: { address },
+    data: { address, ended: true },
   });
 }

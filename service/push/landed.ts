@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
 import { openFileBlocks } from "../../syncer/block-device.ts";
+import { checkForeignLayer } from "../../vm/foreign-layer.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
-import { readQcow2Header } from "../../vm/image-header.ts";
 import type { ServiceContext } from "../context.ts";
 import { addBlob } from "../store/blobs.ts";
 import { syncFile } from "../store/durable.ts";
@@ -79,14 +79,13 @@ async function ramRootOf(ctx: ServiceContext, { dir, manifest }: Landed, options
 /** Layers that no QEMU may open: they refer to another file, or are no layer of this disk. */
 async function unsoundLayers(layers: readonly string[], diskBytes: number): Promise<string[]> {
   const names: string[] = [];
-  for (const [at, path] of layers.entries()) {
-    const header = await readQcow2Header(path).catch((thrown: unknown) => {
-      const { code } = toHomewardError(thrown);
-      if (code === "DAMAGED" || code === "USAGE") return null;
-      throw thrown;
-    });
-    if (header === null || header.hasBacking || header.virtualBytes !== diskBytes) names.push(`layer-${at}`);
-  }
+  for (const [at, path] of layers.entries())
+    try {
+      await checkForeignLayer(path, diskBytes);
+    } catch (thrown) {
+      if (toHomewardError(thrown).code !== "PEER") throw thrown;
+      names.push(`layer-${at}`);
+    }
   return names;
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 const NAMES = {
   database: "homeward.db",
   control: "control.sock",
+  peers: "peers.sock",
   lock: "service.lock",
   log: "service.log",
   identity: "identity.pem",
@@ -81,6 +82,8 @@ export class StatePaths {
   readonly stateDir: string;
   readonly database: string;
   readonly control: string;
+  /** Where "homeward serve --stdio" brings other hosts to. */
+  readonly peers: string;
   readonly lock: string;
   readonly log: string;
   /** This host's key and certificate. */
@@ -104,6 +107,7 @@ export class StatePaths {
     this.stateDir = stateDir;
     this.database = join(stateDir, NAMES.database);
     this.control = join(stateDir, NAMES.control);
+    this.peers = join(stateDir, NAMES.peers);
     this.lock = join(stateDir, NAMES.lock);
     this.log = join(stateDir, NAMES.log);
     this.identity = join(stateDir, NAMES.identity);

@@ -124,6 +124,10 @@ const STEPS: readonly string[] = [
     seen_at TEXT NOT NULL,
     PRIMARY KEY (host, workspace, root)
   ) STRICT;
+    `,
+    `
+  -- Its guest may reach what listens on this computer's loopback.
+  ALTER TABLE workspaces ADD COLUMN host_loopback INTEGER NOT NULL DEFAULT 0 CHECK (host_loopback IN (0, 1));
   `,
 ];
 

@@ -22,12 +22,16 @@ export interface WorkspaceRow {
   readonly note: string | null;
   /** Nothing is recorded until the user says so. */
   readonly recordingPaused: boolean;
+  /** Its guest may reach what listens on this computer's loopback. */
+  readonly hostLoopback: boolean;
   /** Ids of the layers under its own overlay, top first. */
   readonly layers: readonly string[];
 }
 
-export type NewWorkspace = Omit<WorkspaceRow, "id" | "ramPath" | "note" | "recordingPaused">;
-export type WorkspaceChange = Partial<Omit<WorkspaceRow, "name" | "id">>;
+export type NewWorkspace = Omit<WorkspaceRow, "id" | "ramPath" | "note" | "recordingPaused" | "hostLoopback"> & {
+  readonly hostLoopback?: boolean;
+};
+export type WorkspaceChange = Partial<Omit<WorkspaceRow, "name" | "id" | "hostLoopback">>;
 
 /** Durable facts about each workspace. A change is on disk when the call returns. */
 export class WorkspacesTable {
@@ -52,6 +56,7 @@ export class WorkspacesTable {
       ramPath: textOrNull(row, "ram_path"),
       note: textOrNull(row, "note"),
       recordingPaused: row["recording_paused"] === 1,
+      hostLoopback: row["host_loopback"] === 1,
       layers: layers.map((layer) => text(layer, "layer")),
     };
   }
@@ -63,8 +68,8 @@ export class WorkspacesTable {
         throw new HomewardError("CONFLICT", `there is a workspace named ${workspace.name} already`);
       const time = now();
       this.#db.run(
-        `INSERT INTO workspaces (name, id, owner, base, machine, state, resume_from, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO workspaces (name, id, owner, base, machine, state, resume_from, host_loopback, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         workspace.name,
         randomBytes(4).toString("hex"),
         workspace.owner,
@@ -72,6 +77,7 @@ export class WorkspacesTable {
         JSON.stringify(workspace.machine),
         workspace.state,
         workspace.resumeFrom,
+        workspace.hostLoopback === true ? 1 : 0,
         time,
         time,
       );

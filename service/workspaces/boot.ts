@@ -54,7 +54,7 @@ async function startQemu(
       diskLayers: diskLayers(deps.store, row),
       ...bootFiles(deps.store, row.machine),
       runDir: run.dir,
-      network: "open",
+      network: row.hostLoopback ? "with-host" : "open",
       incoming,
       diskFlush: "safe",
       clock: "host",

@@ -24,6 +24,8 @@ export interface WorkspaceDeps {
   /** Input logs are forgotten this many days after they ended; null: with their generation. */
   readonly keepLogsDays: number | null;
   accelerator(): Promise<AcceleratorProbe>;
+  /** Resolves if machines can have a network of their own here; tried once and remembered. @throws ENVIRONMENT with why not */
+  ownNetwork(): Promise<void>;
   qemuVersion(): Promise<string>;
 }
 

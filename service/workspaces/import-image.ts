@@ -100,7 +100,7 @@ function signalOf({ signal }: OperationOptions): { readonly signal?: AbortSignal
 /** Makes the workspace, whose folder is there already. @throws CONFLICT, DAMAGED, NO_ROOM, CANCELLED, USAGE */
 export async function importWorkspace(
   deps: WorkspaceDeps,
-  name: string,
+  { workspace: name, hostLoopback }: Pick<ImportRequest, "workspace" | "hostLoopback">,
   { source, plan, machine }: PreparedImport,
   options: OperationOptions,
 ): Promise<void> {
@@ -120,6 +120,7 @@ export async function importWorkspace(
         state: "off",
         resumeFrom: "boot",
         layers: [layer],
+        hostLoopback,
       });
     });
   } finally {

@@ -28,6 +28,8 @@ export interface CreateRequest {
   readonly owner: string | null;
   /** A generation's RAM and disk need not be read to check them. */
   readonly verified: boolean;
+  /** Its guest may reach what listens on this computer's loopback. */
+  readonly hostLoopback?: boolean;
   readonly accelerator?: "kvm" | "tcg" | undefined;
 }
 
@@ -114,7 +116,7 @@ export class Workspaces {
     const prepared = await prepareImport(this.#deps, request, options).finally(() => this.#imports--);
     const workspace = request.dryRun
       ? null
-      : await this.#make(name, () => importWorkspace(this.#deps, name, prepared, options));
+      : await this.#make(name, () => importWorkspace(this.#deps, request, prepared, options));
     return { plan: prepared.plan, workspace };
   }
 
@@ -140,7 +142,7 @@ export class Workspaces {
   }
 
   async #createFromGuest(request: CreateRequest, options: OperationOptions): Promise<void> {
-    const { workspace: name, from, owner } = request;
+    const { workspace: name, from, owner, hostLoopback = false } = request;
     if (owner !== null)
       throw new HomewardError("USAGE", `${from} is no exported generation, and only such a one can have another owner`, {
         hint: "Seal the workspace on its host, with --export.",
@@ -159,7 +161,7 @@ export class Workspaces {
         throw new HomewardError("DAMAGED", `the disk in ${from} has ${bytes} bytes, not the ${machine.diskBytes} it should`);
       await store.generations.addLayer(disk, (layer) => {
         const row: NewWorkspace = { name, owner, base: null, machine, state: "off", resumeFrom: "boot", layers: [layer] };
-        store.workspaces.insert(row);
+        store.workspaces.insert({ ...row, hostLoopback });
       });
     } finally {
       await rm(dir, { recursive: true, force: true });
@@ -167,7 +169,7 @@ export class Workspaces {
   }
 
   async #createFromGeneration(request: CreateRequest, options: OperationOptions): Promise<void> {
-    const { workspace: name, from, owner } = request;
+    const { workspace: name, from, owner, hostLoopback = false } = request;
     const { store, hostName } = this.#deps;
     if (owner === hostName)
       throw new HomewardError("USAGE", `${hostName} is this host: leave the owner out`, { data: { owner } });
@@ -180,7 +182,7 @@ export class Workspaces {
       verified: request.verified,
       together: (layers) => {
         const state = owner === null ? "suspended" : "away";
-        store.workspaces.insert({ name, owner, base: root, machine, state, resumeFrom: "generation", layers });
+        store.workspaces.insert({ name, owner, base: root, machine, state, resumeFrom: "generation", layers, hostLoopback });
       },
     });
     this.checkBases();

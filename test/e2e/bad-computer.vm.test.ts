@@ -6,7 +6,8 @@ import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type, type Test
 import { expectUnharmed, refusal, savedState, settled, type Saved } from "./unharmed.ts";
 
 const QEMU = "qemu-system-x86_64";
-const TOOLS = [QEMU, "qemu-img", "qemu-nbd"];
+/** QEMU's programs, and what QEMU is started through. */
+const TOOLS = [QEMU, "qemu-img", "qemu-nbd", "cp", "setpriv", "prlimit", "nice", "unshare", "sh", "mount", "sleep", "slirp4netns"];
 const MB = 1_000_000;
 
 let hosts: TwoHosts;
@@ -101,6 +102,7 @@ describe("a computer that lacks something", () => {
     ],
     ["qemu-img", "far", without("qemu-img"), refusal("ENVIRONMENT", /far: cannot start qemu-img/)],
     ["qemu-nbd", "far", without("qemu-nbd"), refusal("ENVIRONMENT", /far: cannot start qemu-nbd/)],
+    ["slirp4netns", "far", without("slirp4netns"), refusal("ENVIRONMENT", /far: this computer cannot give a machine a network.*slirp4netns/, /doctor/)],
     ["qemu-nbd", "near", without("qemu-nbd"), refusal("ENVIRONMENT", /^cannot start qemu-nbd/, /goes on here.*doctor/)],
   ])("%s, on %s, is named, and nothing is lost", async (what, where, programs, expected) => {
     const host: TestHost = hosts[where];

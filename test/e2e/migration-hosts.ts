@@ -22,6 +22,8 @@ export interface Circumstances {
   readonly path?: string;
   /** Its state folder is empty, and on a disk of this size. */
   readonly roomBytes?: number;
+  /** A program, and its arguments, that becomes the service. */
+  readonly through?: readonly string[];
 }
 
 /** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
@@ -38,26 +40,31 @@ export class TestHost {
   /** Where the state folder can be looked into. */
   files: string;
   readonly #dir: string;
-  readonly #args: readonly string[];
+  readonly #args: string[];
   #child: ChildProcess | null = null;
   #client: ControlClient | null = null;
 
-  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS */
-  constructor(dir: string, name: string, peer: { readonly name: string; readonly socket: string } | "paired") {
+  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS; settings of ssh for through ssh */
+  constructor(
+    dir: string,
+    name: string,
+    peer: { readonly name: string; readonly socket: string } | "paired" | { readonly sshConfig: string },
+  ) {
     this.name = name;
     this.#dir = dir;
     this.state = join(dir, name);
     this.files = this.state;
     const listen = join(dir, `${name}.sock`);
-    const reached =
-      peer === "paired" ? ["--listen-tls", "127.0.0.1:0"] : ["--listen", listen, "--peer", `${peer.name}=${peer.socket}`];
-    this.#args = ["--state", this.state, "--name", name, ...reached];
+    this.#args = ["--state", this.state, "--name", name];
+    if (peer === "paired") this.#args.push("--listen-tls", "127.0.0.1:0");
+    else if ("sshConfig" in peer) this.#args.push("--ssh-config", peer.sshConfig);
+    else this.#args.push("--listen", listen, "--peer", `${peer.name}=${peer.socket}`);
   }
 
-  async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
+  async start({ path, roomBytes, through = [] }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
     const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
-    const [command = "", ...args] = [...room, process.execPath, SERVICE, ...this.#args];
+    const [command = "", ...args] = [...through, ...room, process.execPath, SERVICE, ...this.#args];
     const child = await start(command, args, {
       stdio: ["ignore", "pipe", log.fd],
       ...(path === undefined ? {} : { env: { ...process.env, PATH: path } }),
@@ -93,6 +100,11 @@ export class TestHost {
   async restart(circumstances: Circumstances = {}): Promise<void> {
     await this.kill();
     await this.start(circumstances);
+  }
+
+  /** Of its service. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** "SIGSTOP" makes it as silent as a computer that was closed, "SIGCONT" wakes it. */
@@ -142,6 +154,12 @@ export async function makeTiny(near: TestHost): Promise<void> {
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg" });
 }
 
+/** The same, and what the test listens on is in its network. */
+export async function makeTinyWithHost(near: TestHost): Promise<void> {
+  const guest = await buildGuest("tiny");
+  await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg", hostLoopback: true });
+}
+
 /** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
 export class TwoHosts {
   readonly dir: string;
@@ -178,7 +196,8 @@ export class TwoHosts {
     const copy = hosts.exported;
     await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
     console.close();
-    await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
+    const { hostLoopback } = await hosts.near.workspace();
+    await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true, hostLoopback });
     return hosts;
   }
 

@@ -3,14 +3,14 @@ import { delay } from "../../common/abort.ts";
 import { buildGuest } from "../../guests/build.ts";
 import { GuestClock } from "../integration/guest-clock.ts";
 import { TinyConsole } from "../integration/service-process.ts";
-import { TwoHosts, WORKSPACE, eventually, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, eventually, failure, makeTinyWithHost, stillPicture, type, type TestHost } from "./migration-hosts.ts";
 
 const desk = { workspace: WORKSPACE };
 
 let hosts: TwoHosts;
 let clock: GuestClock;
 beforeAll(async () => {
-  hosts = await TwoHosts.create();
+  hosts = await TwoHosts.create(makeTinyWithHost);
   clock = await GuestClock.listen();
 });
 afterAll(async () => {
@@ -80,7 +80,7 @@ describe("several workspaces on one host", () => {
     const { near, far } = hosts;
     const { dir } = await buildGuest("tiny");
     for (const workspace of ["one", "two", "three"]) {
-      await near.call("create", { workspace, from: dir, accelerator: "tcg" });
+      await near.call("create", { workspace, from: dir, accelerator: "tcg", hostLoopback: true });
       await near.call("start", { workspace });
     }
     await near.call("suspend", { workspace: "three" });

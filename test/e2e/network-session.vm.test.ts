@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TwoHosts, WORKSPACE, eventually, stillPicture, type } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, eventually, makeTinyWithHost, stillPicture, type } from "./migration-hosts.ts";
 
 const FILE_BYTES = 3_000_000;
 
@@ -47,7 +47,7 @@ let hosts: TwoHosts;
 let world: World;
 beforeAll(async () => {
   world = await World.open();
-  hosts = await TwoHosts.create();
+  hosts = await TwoHosts.create(makeTinyWithHost);
 });
 afterAll(async () => {
   await hosts.end();

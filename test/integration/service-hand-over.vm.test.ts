@@ -53,6 +53,7 @@ class TestHost {
       activity: new Activity(),
       pauseKey: true,
       keepLogsDays: null,
+      ownNetwork: () => Promise.resolve(),
       accelerator: () => Promise.resolve({ accelerator: "tcg", reason: "the test says so" }),
       qemuVersion: () => Promise.resolve("7.2"),
     };

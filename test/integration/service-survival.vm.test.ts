@@ -21,7 +21,7 @@ beforeAll(async () => {
   clock = await GuestClock.listen();
   service = await TestService.create("alpha");
   await service.start();
-  await service.call("create", { ...work, from: dir, accelerator: "tcg" });
+  await service.call("create", { ...work, from: dir, accelerator: "tcg", hostLoopback: true });
   const viewer = await TinyConsole.connect((await service.call("start", work)).console);
   await viewer.prompt();
   viewer.close();

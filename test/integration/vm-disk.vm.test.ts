@@ -7,6 +7,7 @@ import { run } from "../../common/spawn.ts";
 import { openDisk, type DiskBlocks, type Extent } from "../../vm/disk-blocks.ts";
 import { chainFileName } from "../../vm/disk-chain.ts";
 import { convertImage, createOverlay, imageVirtualBytes, mergeLayers } from "../../vm/disk-image.ts";
+import { checkForeignLayer } from "../../vm/foreign-layer.ts";
 
 const BLOCK = 4096;
 const MIB = 1_048_576;
@@ -232,5 +233,40 @@ describe("disk images", () => {
     await chmod(top, 0o400);
     const disk = await open([top, base], false);
     expect(disk.blocks).toBe(DISK_BYTES / BLOCK);
+  });
+});
+
+describe("a layer that another host sent", () => {
+  test("is taken as it was made, written to, copied or merged here", async () => {
+    await edit([base], (disk) => disk.write(0, randomBytes(2 * MIB)));
+    const top = await overlay("top", [base]);
+    await edit([top, base], (disk) => disk.writeZeroes(100, 50));
+    const [copy, merged] = [join(dir, "copy.qcow2"), join(dir, "merged.qcow2")];
+    await convertImage(base, copy);
+    await mergeLayers([top, base], merged);
+    for (const path of [base, top, copy, merged]) await expect(checkForeignLayer(path, DISK_BYTES)).resolves.toBeUndefined();
+  });
+
+  test.each<[string, readonly string[], RegExp]>([
+    ["a backing file", ["-b", "base.qcow2", "-F", "qcow2"], /backing file/],
+    ["a backing file that is no path", ["-u", "-b", "nbd://127.0.0.1:1/x", "-F", "raw"], /backing file/],
+    ["a data file", ["-o", "data_file=data.raw"], /another file/],
+    ["zstd in it", ["-o", "compression_type=zstd"], /features/],
+    ["lazy reference counts", ["-o", "lazy_refcounts=on"], /features/],
+    ["an older version", ["-o", "compat=0.10"], /version/],
+    ["a larger disk", [], /disk of/],
+  ])("is refused with %s", async (what, args, why) => {
+    const bytes = what === "a larger disk" ? DISK_BYTES + MIB : DISK_BYTES;
+    const path = join(dir, "foreign.qcow2");
+    await run("qemu-img", ["create", "-q", "-f", "qcow2", ...args, "foreign.qcow2", String(bytes)], { cwd: dir });
+    await expect(checkForeignLayer(path, DISK_BYTES)).rejects.toThrow(why);
+  });
+
+  test("is refused with a snapshot or a bitmap in it", async () => {
+    await run("qemu-img", ["snapshot", "-c", "one", base]);
+    await expect(checkForeignLayer(base, DISK_BYTES)).rejects.toThrow(/snapshots/);
+    const other = await overlay("other", []);
+    await run("qemu-img", ["bitmap", "--add", other, "b0"]);
+    await expect(checkForeignLayer(other, DISK_BYTES)).rejects.toThrow(/features/);
   });
 });

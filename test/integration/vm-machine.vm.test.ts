@@ -320,8 +320,34 @@ describe("network", () => {
     server.close();
   });
 
-  test("an open one reaches the host, a blocked one with the same state does not", async () => {
+  test("QEMU has no privilege, can get none, and keeps to its limits", async () => {
+    const limits = { bytes: tiny.definition.memoryBytes + 3 * 2 ** 30, cpuSeconds: 3600 };
+    for (const network of ["open", "with-host", "blocked"] as const) {
+      const [machine] = await tiny.resume(`bound-${network}`, atPrompt, { network, limits });
+      const status = await readFile(`/proc/${String(machine.pid)}/status`, "utf8");
+      for (const field of ["CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"])
+        expect(status).toContain(field);
+      const found = await readFile(`/proc/${String(machine.pid)}/limits`, "utf8");
+      expect(found).toMatch(new RegExp(`Max address space +${String(limits.bytes)} +${String(limits.bytes)} `));
+      expect(found).toMatch(/Max cpu time +3600 +3600 /);
+      await machine.quit();
+    }
+    // What it may not have it does not get.
+    const tooLittle = { bytes: tiny.definition.memoryBytes + 64 * 2 ** 20, cpuSeconds: 3600 };
+    await expect(tiny.resume("starved", atPrompt, { network: "blocked", limits: tooLittle })).rejects.toMatchObject({ code: "GUEST" });
+  });
+
+  test("one with the host in it reaches that, an open or a blocked one with the same state does not", async () => {
     const command = `nc 10.0.2.2 ${port}\n`;
+    const [apart, apartFiles] = await tiny.resume("apart", atPrompt, { network: "open" });
+    await apart.cont();
+    const above = await waitForShell(apart, apartFiles);
+    await type(apart, command);
+    // It is told so, and comes back with a prompt.
+    await waitForShell(apart, apartFiles, above.y);
+    expect(arrived).toBe(0);
+    await apart.quit();
+
     const [blocked, blockedFiles] = await tiny.resume("blocked", atPrompt, { network: "blocked" });
     await blocked.cont();
     const before = await waitForShell(blocked, blockedFiles);
@@ -332,7 +358,7 @@ describe("network", () => {
     expect(await blocked.networkConnections()).toBe(0);
     await blocked.quit();
 
-    const [open] = await tiny.resume("open", atPrompt);
+    const [open] = await tiny.resume("open", atPrompt, { network: "with-host" });
     await open.cont();
     expect(await open.networkConnections()).toBe(0);
     await type(open, command);

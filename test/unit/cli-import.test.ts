@@ -75,7 +75,7 @@ note: left out: sound
 Nothing was made.
 `);
   expect(asked).toEqual([
-    { workspace: "server", image: "/images/server.qcow2", libvirt: null, memoryBytes: 2 ** 31, dryRun: true },
+    { workspace: "server", image: "/images/server.qcow2", libvirt: null, memoryBytes: 2 ** 31, hostLoopback: false, dryRun: true },
   ]);
 });
 
@@ -100,6 +100,7 @@ it("hands every setting on", async () => {
       nic: "none",
       format: "vdi",
       accelerator: "tcg",
+      hostLoopback: false,
       dryRun: false,
     },
   ]);

@@ -17,6 +17,7 @@ export const WORKSPACE_STATUS: WorkspaceStatus = {
   generation: { createdAt: "2026-01-02T03:04:05.000Z", holders: ["home"] },
   writtenBytes: 12_300_000,
   recordingPaused: false,
+  hostLoopback: false,
   lastMove: { from: "home", to: "laptop", finishedAt: "2026-01-02T03:04:05.000Z", bytes: 223_000, seconds: 27.4 },
   migration: null,
   note: null,

@@ -10,19 +10,19 @@ import type { Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../../service/context.ts";
 import { admit, obstacles, type Admitted } from "../../service/migration/admission.ts";
 import { Store } from "../../service/store/store.ts";
-import { generationFiles, machine, rootOf } from "./store-fixtures.ts";
+import { generationFiles, machine, rootOf, workspace } from "./store-fixtures.ts";
 
 const ROOT = rootOf("a");
 
 describe("an offer", () => {
   let dir: string;
   let store: Store;
-  let host: { accelerator: "kvm" | "tcg"; qemuVersion: string; owner: string; damaged: boolean };
+  let host: { accelerator: "kvm" | "tcg"; qemuVersion: string; owner: string; damaged: boolean; network: boolean };
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "hw-admission-"));
     store = await Store.open(join(dir, "state"), "far");
     await store.generations.install(await generationFiles(join(dir, "state", "incoming", "x"), ROOT));
-    host = { accelerator: "tcg", qemuVersion: "7.2", owner: "near", damaged: false };
+    host = { accelerator: "tcg", qemuVersion: "7.2", owner: "near", damaged: false, network: true };
   });
   afterEach(async () => {
     await store.close();
@@ -36,6 +36,7 @@ describe("an offer", () => {
       peers: { requireRight: () => undefined },
       accelerator: () => Promise.resolve({ accelerator: host.accelerator, reason: "" }),
       requireHardware: () => Promise.resolve(),
+      ownNetwork: () => (host.network ? Promise.resolve() : Promise.reject(new HomewardError("ENVIRONMENT", "no network"))),
       qemuVersion: () => Promise.resolve(host.qemuVersion),
       workspaces: { list: () => [{ name: "desk", owner: host.owner }] },
       generationCheck: {
@@ -98,6 +99,13 @@ describe("an offer", () => {
       code: "INCOMPATIBLE",
       message: expect.stringMatching(/accelerator is "kvm" there and "tcg" here/) as string,
     });
+  });
+
+  it("to a computer that cannot keep its loopback from the guest is refused, unless the workspace there allows it", async () => {
+    host.network = false;
+    await expect(decide()).rejects.toMatchObject({ code: "ENVIRONMENT" });
+    store.workspaces.insert(workspace("desk", [], { owner: "near", state: "away", hostLoopback: true }));
+    await decide();
   });
 
   it("that grew from a generation that is not here, or is damaged, is refused with what to do", async () => {
