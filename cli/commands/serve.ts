@@ -17,6 +17,7 @@ interface Options {
   readonly detach?: boolean;
   readonly keepLogs?: number;
   readonly pauseKey: boolean;
+  readonly replayInViewer?: boolean;
 }
 
 function hostName(text: string): string {
@@ -47,7 +48,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [] }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [], replayInViewer }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -57,6 +58,7 @@ function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pause
     ...listenArguments(listen),
     ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
     ...(pauseKey ? [] : ["--no-pause-key"]),
+    ...(replayInViewer === true ? ["--replay-in-viewer"] : []),
     ...peer.flatMap((entry) => ["--peer", entry]),
   ];
 }
@@ -111,6 +113,7 @@ export function serveCommand(): CommandEntry {
         wholeNumber(0, 36_500),
       )
       .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
+      .option("--replay-in-viewer", "replay by typing and clicking in a viewer on a headless display, not through QEMU's socket")
       .option("--detach", "run in the background"),
     body: async (invocation, command) => {
       const options = command.opts<Options>();
