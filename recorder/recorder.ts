@@ -3,7 +3,6 @@ import type { Framebuffer } from "../vm/rfb/framebuffer.ts";
 import type { InputEvent, LogMark, PowerAction } from "../protocol/input-log.ts";
 import { ActionGate, type Want } from "./action-gate.ts";
 import { CheckpointMaker } from "./checkpoint-maker.ts";
-import type { HeldKey } from "./held-input.ts";
 import { ConsoleRelay, type InputTap } from "./console-relay.ts";
 import type { LogStore } from "./log-store.ts";
 import { RecordingClock } from "./recording-clock.ts";
@@ -162,10 +161,9 @@ export class Recorder {
   /**
    * Releases the keys and buttons that viewers hold, in the guest and in the log. To be called just before the machine is
    * paused: a key that is down in a saved state stays down, and repeats, when that state runs again.
-   * @returns as ConsoleRelay.releaseHeld
    */
-  releaseHeld(): readonly HeldKey[] {
-    return this.#relay.releaseHeld();
+  releaseHeld(): void {
+    this.#relay.releaseHeld();
   }
 
   /**

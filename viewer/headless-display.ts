@@ -10,6 +10,7 @@ import { cookieFile } from "./x11/authority.ts";
 /** Pixels; a viewer's window with the guest's whole picture has to fit in. */
 const SCREEN = "2560x1600x24";
 const START_TIMEOUT_MS = 30_000;
+const END_TIMEOUT_MS = 3000;
 
 /** A program that ends with this process, however that ends. @throws ENVIRONMENT if it cannot be started */
 export function startTied(
@@ -18,12 +19,15 @@ export function startTied(
   env: NodeJS.ProcessEnv,
   stdio: readonly ("ignore" | "pipe")[],
 ): Promise<ChildProcess> {
-  return start("setpriv", ["--pdeathsig", "KILL", "--", command, ...args], { env, stdio });
+  return start("setpriv", ["--pdeathsig", "TERM", "--", command, ...args], { env, stdio });
 }
 
+/** Asked first: a server that is killed leaves its lock and socket in /tmp. */
 async function end(child: ChildProcess): Promise<void> {
-  child.kill("SIGKILL");
+  child.kill("SIGTERM");
+  const killing = setTimeout(() => child.kill("SIGKILL"), END_TIMEOUT_MS);
   await exited(child);
+  clearTimeout(killing);
 }
 
 /** An X display in memory (Xvfb), which only who has its cookie can reach. */
