@@ -91,6 +91,8 @@ describe("ConsoleRelay", () => {
     await until(() => told.includes("pointer"), "the input");
     expect(told).toHaveLength(4);
     expect(pressed).toBe(1);
+    // The last that was sent; the server gets it a moment after the tap was told.
+    await until(() => received(1).includes(pointerEvent(1, 2, 0)), "the input at the server");
     expect(received(1).includes(extendedKeyEvent(true, ...F12))).toBe(false);
     expect(received(1).includes(extendedKeyEvent(true, ...PAUSE[2]))).toBe(true);
   });
