@@ -67,7 +67,7 @@ export function oneOf<T extends string>(words: readonly T[]): ((text: string) =>
 }
 
 /** Connects to the service of the state folder. @throws ENVIRONMENT with how to start it when none runs */
-async function connect(invocation: Invocation): Promise<ControlClient> {
+export async function connect(invocation: Invocation): Promise<ControlClient> {
   const { stateDir, isDefaultStateDir } = invocation;
   try {
     return await ControlClient.connect(controlSocket(stateDir));

@@ -2,6 +2,7 @@ import { Command, CommanderError, type CommandOptions } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts";
 import type { CommandEntry } from "./command.ts";
+import { captureCommand } from "./commands/capture.ts";
 import { completeCommand } from "./commands/complete.ts";
 import { checkCommand } from "./commands/check.ts";
 import { completionCommand } from "./commands/completion.ts";
@@ -39,6 +40,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   importCommand,
   startCommand,
   consoleCommand,
+  captureCommand,
   suspendCommand,
   powerCommand,
   recordCommand,

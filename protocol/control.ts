@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../common/errors.ts";
+import { capturedParams, capturedSchema } from "./control/capture.ts";
 import { hostsSchema, pairedHostSchema, pairParams } from "./control/hosts.ts";
 import {
   countSchema,
@@ -16,6 +17,7 @@ import { sha256Schema } from "./generation.ts";
 import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 
+export * from "./control/capture.ts";
 export * from "./control/hosts.ts";
 export * from "./control/status.ts";
 export * from "./control/web.ts";
@@ -158,7 +160,14 @@ export const controlMethods = {
     params: z.strictObject({ workspace: nameSchema, action: z.enum(["pause", "resume"]) }),
     result: workspaceStatusSchema,
   },
-  console: { params: workspaceParams, result: z.strictObject({ path: pathSchema }) },
+  /** `path`: the console, which records what is done. `direct`: QEMU's own socket, where nothing is but what `capture` brings. */
+  console: { params: workspaceParams, result: z.strictObject({ path: pathSchema, direct: pathSchema }) },
+  /**
+   * Lets this client bring, by `captured`, what the user does in a viewer that is connected to `direct`. Lasts until it is
+   * cancelled, which is no error, or fails with why it is over: CONFLICT when a viewer is connected to the console.
+   */
+  capture: { params: workspaceParams, result: z.strictObject({ events: countSchema }) },
+  captured: { params: capturedParams, result: capturedSchema },
   /**
    * A small picture of the screen. `png`: base64, null if it is still the one that the tag `unless` stands for, or if there
    * is none (`tag` is null too, then): the machine does not run, or its recording is paused for a private moment.

@@ -1,7 +1,8 @@
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
-import { HeldInput } from "./held-input.ts";
+import { CapturedInput } from "./captured-input.ts";
+import { HeldInput, type HeldKey } from "./held-input.ts";
 import { PauseKey } from "./pause-key.ts";
 import { ViewerConnection, type InputTap } from "./viewer-connection.ts";
 
@@ -34,6 +35,7 @@ export class ConsoleRelay {
   /** Connections to QEMU of viewers that have gone, oldest first. */
   readonly #left = new Set<Socket>();
   #tap: InputTap | undefined;
+  #captured: CapturedInput | undefined;
   #stopped = false;
 
   private constructor(options: ConsoleRelayOptions) {
@@ -80,15 +82,47 @@ export class ConsoleRelay {
     };
   }
 
-  /** Releases all keys and buttons that viewers hold, in the guest and for the tap, as if their users had let go. */
-  releaseHeld(): void {
+  /**
+   * Takes input that reaches the guest past this relay, from a viewer that is connected elsewhere, and tells the tap of it.
+   * One or the other: what passes here is not to be told twice, so it is over when a viewer connects.
+   * @param onEnded why it is over; not after `close`
+   * @throws CONFLICT while viewers are connected here, or somebody else does this
+   */
+  capture(onEnded: (error: HomewardError) => void): CapturedInput {
+    if (this.#viewers.size > 0 || this.#stopped)
+      throw new HomewardError("CONFLICT", "a viewer is connected to the console, and what is done in it is recorded already", {
+        hint: "Close it first.",
+      });
+    if (this.#captured !== undefined)
+      throw new HomewardError("CONFLICT", "what is done in another window is being captured already");
+    const { onPauseKey } = this.#options;
+    const captured = new CapturedInput({
+      tap: this.#telling(),
+      pauseKey: onPauseKey === undefined ? null : new PauseKey(onPauseKey),
+      onEnded,
+      onClosed: () => {
+        this.#captured = undefined;
+      },
+    });
+    this.#captured = captured;
+    return captured;
+  }
+
+  /**
+   * Releases all keys and buttons that viewers hold, in the guest and for the tap, as if their users had let go.
+   * @returns keys that are held in a viewer that is not connected here: for the tap they are released, in the guest they
+   * are the caller's to release
+   */
+  releaseHeld(): readonly HeldKey[] {
     for (const viewer of this.#viewers) viewer.releaseHeld();
+    return this.#captured?.releaseHeld() ?? [];
   }
 
   /** Cuts off all viewers and removes the socket. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#captured?.end(new HomewardError("CONFLICT", "the console was closed"));
     for (const viewer of this.#viewers) viewer.close();
     await new Promise<void>((resolve) => {
       this.#server.close(() => {
@@ -104,12 +138,11 @@ export class ConsoleRelay {
       socket.destroy();
       return;
     }
-    const tap: InputTap = {
-      key: (down, keysym, keycode) => this.#tap?.key(down, keysym, keycode),
-      pointer: (x, y, buttons) => this.#tap?.pointer(x, y, buttons),
-    };
+    this.#captured?.end(
+      new HomewardError("CONFLICT", "a viewer was connected to the console: what is done there is recorded from now on"),
+    );
     const pauseKey = onPauseKey === undefined ? null : new PauseKey(onPauseKey);
-    const viewer = new ViewerConnection(socket, vncSocket, this.#held, tap, pauseKey, (left, error) => {
+    const viewer = new ViewerConnection(socket, vncSocket, this.#held, this.#telling(), pauseKey, (left, error) => {
       this.#viewers.delete(viewer);
       this.#endLater(left);
       if (error !== undefined) onViewerError?.(error);
@@ -134,5 +167,13 @@ export class ConsoleRelay {
       oldest.end();
       this.#left.delete(oldest);
     }
+  }
+
+  /** Whatever tap there is at the time. */
+  #telling(): InputTap {
+    return {
+      key: (down, keysym, keycode) => this.#tap?.key(down, keysym, keycode),
+      pointer: (x, y, buttons) => this.#tap?.pointer(x, y, buttons),
+    };
   }
 }

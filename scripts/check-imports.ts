@@ -27,8 +27,11 @@ const usedEdges = new Set<string>();
 const usedPackages = new Set<string>();
 const spawnCallers = new Set<string>();
 
+const programs = new Set(Object.values(PACKAGE_IMPORTS).flat().filter((place) => place.endsWith(".ts")));
+
 function checkLocal(file: string, folder: string, specifier: string): void {
   const target = normalize(join(dirname(file), specifier));
+  if (programs.has(target)) problems.push(`${file}: ${target} is a program of its own, to be started and not imported`);
   const to = topFolder(target);
   if (target === SPAWN_MODULE) spawnCallers.add(file);
   if (to === undefined || to === folder || UNRESTRICTED.includes(folder)) return;
@@ -40,8 +43,9 @@ function checkPackage(file: string, folder: string, specifier: string): void {
   const name = specifier.startsWith("@") ? specifier.split("/").slice(0, 2).join("/") : (specifier.split("/")[0] ?? "");
   const allowed = PACKAGE_IMPORTS[name];
   if (allowed === undefined || UNRESTRICTED.includes(folder)) return;
-  if (allowed.includes(folder)) usedPackages.add(`${name} in ${folder}`);
-  else problems.push(`${file}: ${folder}/ must not import the package ${name}`);
+  const place = allowed.find((each) => each === folder || each === file);
+  if (place !== undefined) usedPackages.add(`${name} in ${place}`);
+  else problems.push(`${file}: must not import the package ${name}`);
 }
 
 for (const file of sourceFiles(".")) {
@@ -68,9 +72,9 @@ for (const file of SPAWN_CALLERS)
 for (const [folder, targets] of Object.entries(FOLDER_IMPORTS))
   for (const to of targets)
     if (!usedEdges.has(`${folder} -> ${to}`)) problems.push(`stale: ${folder}/ may import ${to}/ but does not`);
-for (const [name, folders] of Object.entries(PACKAGE_IMPORTS))
-  for (const folder of folders)
-    if (!usedPackages.has(`${name} in ${folder}`)) problems.push(`stale: ${folder}/ may import ${name} but does not`);
+for (const [name, places] of Object.entries(PACKAGE_IMPORTS))
+  for (const place of places)
+    if (!usedPackages.has(`${name} in ${place}`)) problems.push(`stale: ${place} may import ${name} but does not`);
 
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;

@@ -9,8 +9,9 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   recorder: ["common", "protocol", "vm"],
   replayer: ["common", "protocol", "vm"],
   syncer: ["common", "protocol"],
-  service: ["common", "protocol", "vm", "recorder", "replayer", "syncer"],
-  cli: ["common", "protocol"],
+  service: ["common", "protocol", "vm", "recorder", "replayer", "syncer", "viewer"],
+  viewer: ["common", "vm"],
+  cli: ["common", "protocol", "viewer"],
   electron: [],
   "electron/main": ["common", "protocol", "electron"],
   "electron/preload": ["electron"],
@@ -61,6 +62,8 @@ export const SPAWN_CALLERS: readonly string[] = [
   "service/push/rsync-process.ts",
   "service/peers/ssh.ts",
   "syncer/copy-sparse.ts",
+  "viewer/child.ts",
+  "viewer/headless-display.ts",
   "vm/accelerator.ts",
   "vm/confined.ts",
   "vm/cpu-model.ts",
@@ -70,7 +73,7 @@ export const SPAWN_CALLERS: readonly string[] = [
   "vm/source/source-image.ts",
 ];
 
-/** Packages that only the listed folders may import. */
+/** Packages that only the listed folders or files may import. A file that is listed is a program: nobody may import it. */
 export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "@electron-forge/maker-base": ["packaging"],
   "@preact/signals": ["electron/renderer"],
@@ -79,7 +82,9 @@ export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "fast-diff": ["replayer"],
   pino: ["service"],
   preact: ["electron/renderer"],
+  robotjs: ["viewer/inject/main.ts"],
   sax: ["service"],
+  "uiohook-napi": ["viewer/capture/main.ts"],
   vite: ["scripts"],
   ws: ["protocol", "service"],
 };

@@ -59,6 +59,8 @@ export interface ServiceContext {
   readonly peers: Peers;
   readonly activity: Activity;
   readonly log: Logger;
+  /** A twin's input is typed and clicked in a viewer's window, not sent to its QEMU. */
+  readonly replayInViewer: boolean;
   /** Fires when the service stops. */
   readonly stopping: AbortSignal;
   /** Probed once and remembered. */

@@ -7,7 +7,7 @@ import { parsePeerAddress } from "../protocol/peer-address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 
 const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--ssh-config FILE] [--peer NAME=SOCKET]... [--stop-machines]" +
-  " [--keep-logs DAYS] [--no-pause-key]";
+  " [--keep-logs DAYS] [--no-pause-key] [--replay-in-viewer]";
 
 interface Arguments extends ServiceOptions {
   /** Machines are suspended when the service is told to end by a signal. */
@@ -43,6 +43,7 @@ function parseArguments(): Arguments {
       peer: { type: "string", multiple: true, default: [] },
       "keep-logs": { type: "string" },
       "no-pause-key": { type: "boolean", default: false },
+      "replay-in-viewer": { type: "boolean", default: false },
       "stop-machines": { type: "boolean", default: false },
     },
   });
@@ -55,6 +56,7 @@ function parseArguments(): Arguments {
     sshConfig: values["ssh-config"] === undefined ? null : resolve(values["ssh-config"]),
     peers: new Map(values.peer.map(parsePeer)),
     pauseKey: !values["no-pause-key"],
+    replayInViewer: values["replay-in-viewer"],
     keepLogsDays: values["keep-logs"] === undefined ? null : days(values["keep-logs"]),
     stopMachines: values["stop-machines"],
   };

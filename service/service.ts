@@ -40,6 +40,8 @@ export interface ServiceOptions {
   /** See WorkspaceDeps. */
   readonly pauseKey: boolean;
   readonly keepLogsDays: number | null;
+  /** See ServiceContext. */
+  readonly replayInViewer: boolean;
 }
 
 /** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
@@ -137,7 +139,8 @@ export class Service {
       const claimed = new Set(peers.keys());
       const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity, sshConfig });
       const directory = new PeerDirectory(hostName, store, paired, peers);
-      await service.#open({ ...deps, workspaces, peers: directory, requireHardware }, { deps, paired, identity }, options);
+      const { replayInViewer } = options;
+      await service.#open({ ...deps, workspaces, peers: directory, requireHardware, replayInViewer }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {

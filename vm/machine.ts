@@ -127,6 +127,12 @@ export class Machine {
     await withTimeout(this.#gone(), KILL_TIMEOUT_MS, "killing QEMU");
   }
 
+  /** Releases keys in the guest, whoever pressed them. @param keycodes XT scan codes, as in QEMU's extended key event */
+  async releaseKeys(keycodes: readonly number[]): Promise<void> {
+    const events = keycodes.map((data) => ({ type: "key", data: { down: false, key: { type: "number", data } } }));
+    if (events.length > 0) await this.qmp.execute("input-send-event", { events });
+  }
+
   /**
    * Tells the guest that it may be somewhere else, or later, than it thinks: its network card asks it to announce itself
    * (virtio 1.1, 5.1.6.5.4), which a program in the guest can wait for. QEMU does so by itself after it loaded a state.

@@ -38,12 +38,14 @@ export function consoleCommand(): CommandEntry {
     )
       .argument("<workspace>", "its name")
       .option("--open", "open a viewer")
-      .option("--path", "print the path and nothing else"),
+      .option("--path", "print the path and nothing else")
+      .option("--direct", "print the path of QEMU's own socket and nothing else; see the command capture"),
     body: async (invocation, command) => {
-      const options = command.opts<{ open?: boolean; path?: boolean }>();
-      const { path } = await callService(invocation, "console", { workspace: argument(command, 0) });
+      const options = command.opts<{ open?: boolean; path?: boolean; direct?: boolean }>();
+      const { path, direct } = await callService(invocation, "console", { workspace: argument(command, 0) });
       const viewer = options.open === true ? await openViewer(path, invocation.surroundings.env) : null;
-      invocation.output.result({ path, viewer }, () => {
+      invocation.output.result({ path, direct, viewer }, () => {
+        if (options.direct === true) return direct;
         if (options.path === true) return path;
         if (viewer !== null) return `Opened ${path} in ${viewer}.`;
         return `${path}\nOpen it with: xtigervncviewer ${path}`;

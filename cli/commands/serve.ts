@@ -20,6 +20,7 @@ interface Options {
   readonly stdio?: boolean;
   readonly keepLogs?: number;
   readonly pauseKey: boolean;
+  readonly replayInViewer?: boolean;
 }
 
 function hostName(text: string): string {
@@ -50,7 +51,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [], sshConfig }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [], sshConfig, replayInViewer }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -61,6 +62,7 @@ function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pause
     ...(sshConfig === undefined ? [] : ["--ssh-config", resolve(sshConfig)]),
     ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
     ...(pauseKey ? [] : ["--no-pause-key"]),
+    ...(replayInViewer === true ? ["--replay-in-viewer"] : []),
     ...peer.flatMap((entry) => ["--peer", entry]),
   ];
 }
@@ -117,6 +119,7 @@ export function serveCommand(): CommandEntry {
       .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
       .option("--ssh-config <file>", "settings for ssh in place of yours, for hosts that are paired as ssh://... (default: yours)")
       .option("--stdio", "start nothing, but join input and output to the running service: what ssh starts for another host")
+      .option("--replay-in-viewer", "replay by typing and clicking in a viewer on a headless display, not through QEMU's socket")
       .option("--detach", "run in the background"),
     body: async (invocation, command) => {
       const options = command.opts<Options>();

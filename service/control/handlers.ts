@@ -9,7 +9,9 @@ import { serviceStatus, workspaceStatus, type ServiceFacts } from "../status.ts"
 import { askHoldings, noteHolding } from "../push/holdings.ts";
 import { check, push } from "../push/pushes.ts";
 import { exportGeneration, requireFreeTarget } from "../workspaces/export-generation.ts";
+import { Captures } from "../workspaces/captures.ts";
 import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
+import type { RunningMachine } from "../workspaces/running-machine.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { ControlHandlers } from "./connection.ts";
 import { inputLogOf } from "./input-log-answer.ts";
@@ -33,8 +35,12 @@ export interface HandlerParts {
 }
 
 /** Where a workspace's console is. @throws CONFLICT if it does not run */
-export function consoleSocket({ running, name }: Workspace): string {
-  if (running !== null) return running.consoleSocket;
+export function consoleSocket(workspace: Workspace): string {
+  return runningOf(workspace).consoleSocket;
+}
+
+function runningOf({ running, name }: Workspace): RunningMachine {
+  if (running !== null) return running;
   throw new HomewardError("CONFLICT", `${name} does not run`, { hint: `"homeward start ${name}" starts it.` });
 }
 
@@ -44,6 +50,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
   const { workspaces } = ctx;
   const feed = new StatusFeed(() => serviceStatus(ctx, facts()));
   const stops = new MigrationStops();
+  const captures = new Captures();
   const status = (workspace: Workspace): Promise<ControlResult<"start">> => workspaceStatus(ctx, workspace);
   return {
     status: () => serviceStatus(ctx, facts()),
@@ -84,7 +91,13 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       await (params.action === "pause" ? workspace.pauseRecording() : workspace.resumeRecording());
       return status(workspace);
     },
-    console: ({ workspace }) => Promise.resolve({ path: consoleSocket(workspaces.get(workspace)) }),
+    console: ({ workspace }) => {
+      const running = runningOf(workspaces.get(workspace));
+      return Promise.resolve({ path: running.consoleSocket, direct: running.machine.vncSocket });
+    },
+    capture: ({ workspace }, { signal }) => captures.hold(workspaces.get(workspace), signal),
+    // Async, so that what it throws is the answer.
+    captured: async ({ workspace, events }) => Promise.resolve(captures.take(workspaces.get(workspace), events)),
     thumbnail: (params) => thumbnailOf(workspaces.get(params.workspace), params),
     migrate: async ({ level, detached, ...params }, call) => {
       workspaces.get(params.workspace);

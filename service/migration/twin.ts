@@ -16,6 +16,7 @@ import { createOverlay } from "../../vm/disk-image.ts";
 import { prepareUefiResume } from "../../vm/firmware.ts";
 import { adoptMachine, startMachine, type Machine } from "../../vm/machine-process.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
+import { ViewerHands } from "../../viewer/inject/viewer-hands.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { namedProgress } from "./named-progress.ts";
@@ -140,12 +141,17 @@ export class Twin {
     const signal = AbortSignal.any([options.signal, death.signal]);
     throwIfAborted(signal);
     const client = await RfbClient.connect(this.#machine.vncSocket, { signal });
+    const hands = await this.#viewerHands(client);
+    hands?.failed.addEventListener("abort", () => {
+      death.abort(abortReason(hands.failed));
+    });
     try {
       await this.#machine.cont();
+      const direct = rfbSink(client, this.#machine);
       const report = replay({
         events,
         screen: rfbScreen(client),
-        sink: rfbSink(client, this.#machine),
+        sink: hands === null ? direct : { ...direct, key: hands.key.bind(hands), pointer: hands.pointer.bind(hands) },
         settled: async (limit) => {
           await diskSettled(() => this.#machine.blockWriteBytes(), { signal: limit });
         },
@@ -158,6 +164,18 @@ export class Twin {
       throw death.signal.aborted ? abortReason(death.signal) : toHomewardError(error);
     } finally {
       client.close();
+      await hands?.stop();
+    }
+  }
+
+  /** Null if input goes to QEMU directly, which it also does when a viewer cannot be opened. */
+  async #viewerHands(client: RfbClient): Promise<ViewerHands | null> {
+    if (!this.#ctx.replayInViewer) return null;
+    try {
+      return await ViewerHands.open(this.#machine.vncSocket, client);
+    } catch (error) {
+      this.#ctx.log.warn({ err: error, migration: this.#options.migrationId }, "the log is replayed without a viewer");
+      return null;
     }
   }
 

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { abortable, withTimeout } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { LogMark, PowerAction } from "../../protocol/input-log.ts";
+import type { CapturedInput } from "../../recorder/captured-input.ts";
 import { ConsoleRelay } from "../../recorder/console-relay.ts";
 import type { LogStore } from "../../recorder/log-store.ts";
 import { Recorder } from "../../recorder/recorder.ts";
@@ -200,7 +201,30 @@ export class RunningMachine {
 
   /** Lifts what a viewer holds down: nobody could release it in a machine that goes on elsewhere. */
   releaseHeldKeys(): void {
-    this.#relay?.releaseHeld();
+    const elsewhere = this.#relay?.releaseHeld() ?? [];
+    // Sent before whatever is asked of QEMU next.
+    this.machine.releaseKeys(elsewhere.map(({ keycode }) => keycode)).catch((error: unknown) => {
+      this.#options.log.info({ err: error }, "keys that are held in another viewer's window were not released");
+    });
+  }
+
+  /**
+   * Records what is done in a viewer that is not connected to the console.
+   * @throws CONFLICT as ConsoleRelay.capture, and if nothing can be recorded because there is no generation yet
+   */
+  capture(onEnded: (error: HomewardError) => void): CapturedInput {
+    if (this.#relay === null) throw new HomewardError("CONFLICT", "the machine is only just starting");
+    if (this.#options.recording === null)
+      throw new HomewardError("CONFLICT", "nothing is recorded before the first generation", {
+        hint: `"homeward seal" makes one.`,
+      });
+    return this.#relay.capture(onEnded);
+  }
+
+  /** Size of the guest's screen in pixels; null while nothing is recorded. */
+  get screenSize(): { readonly width: number; readonly height: number } | null {
+    const frame = this.#recorder?.frame;
+    return frame === undefined ? null : { width: frame.width, height: frame.height };
   }
 
   /** Everything recorded so far is on disk when this returns. */

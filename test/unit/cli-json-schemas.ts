@@ -25,7 +25,25 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   create: workspaceStatusSchema,
   import: controlMethods.import.result,
   start: workspaceStatusSchema,
-  console: z.strictObject({ path: z.string(), viewer: z.string().nullable() }),
+  console: z.strictObject({ path: z.string(), direct: z.string(), viewer: z.string().nullable() }),
+  capture: z.strictObject({
+    windows: z
+      .array(
+        z.strictObject({
+          id: z.string(),
+          title: z.string(),
+          program: z.string(),
+          x: z.int(),
+          y: z.int(),
+          width: z.int(),
+          height: z.int(),
+        }),
+      )
+      .nullable(),
+    window: z.string().nullable(),
+    events: z.int(),
+    ended: z.enum(["stopped", "window closed"]).nullable(),
+  }),
   suspend: workspaceStatusSchema,
   power: workspaceStatusSchema,
   record: workspaceStatusSchema,

@@ -19,7 +19,7 @@ const HANDLERS: Partial<ControlHandlers> = {
   suspend: workspace,
   power: () => Promise.reject(new HomewardError("TIMEOUT", "work did not shut down", { hint: "Pull the plug.", data: { ms: 1 } })),
   record: () => Promise.resolve({ ...WORKSPACE_STATUS, recordingPaused: true }),
-  console: () => Promise.resolve({ path: "/run/x/console.sock" }),
+  console: () => Promise.resolve({ path: "/run/x/console.sock", direct: "/run/x/vnc.sock" }),
   seal: (_params, { progress }) => {
     progress.update({ phase: "hash", done: 3, total: 4, unit: "blocks", note: "memory" });
     return Promise.resolve({ root: ROOT, workspace: WORKSPACE_STATUS });

@@ -217,13 +217,14 @@ describe("with a service", () => {
   });
 
   it("prints only the console's path when asked to", async () => {
-    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock" }) });
+    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock", direct: "/run/x/vnc.sock" }) });
     expect((await run(["console", "work", "--path"])).stdout).toBe("/run/x/console.sock\n");
+    expect((await run(["console", "work", "--direct"])).stdout).toBe("/run/x/vnc.sock\n");
     expect((await run(["console", "work"])).stdout).toContain("xtigervncviewer /run/x/console.sock");
   });
 
   it("says which package has a viewer when none is installed", async () => {
-    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock" }) });
+    await serve({ console: () => Promise.resolve({ path: "/run/x/console.sock", direct: "/run/x/vnc.sock" }) });
     const { status, stderr } = await run(["console", "work", "--open"]);
     expect(status).toBe(EXIT_STATUS.ENVIRONMENT);
     expect(stderr).toContain("tigervnc-viewer");

@@ -12,19 +12,21 @@ export interface RunOptions {
   /** The state folder; there is no service in the default one. */
   readonly stateDir?: string;
   readonly signal?: AbortSignal;
+  /** What else the environment has. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Whether stderr is a terminal. */
   readonly isTTY?: boolean;
 }
 
 /** Runs one command line of `homeward` in this process. */
 export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const { stateDir = "/nonexistent/state", signal = new AbortController().signal, isTTY = false } = options;
+  const { stateDir = "/nonexistent/state", signal = new AbortController().signal, env = {}, isTTY = false } = options;
   let stdout = "";
   let stderr = "";
   const status = await runProgram(args, {
     stdout: (text) => (stdout += text),
     stderr: { write: (text) => (stderr += text), isTTY },
-    env: { HOMEWARD_STATE: stateDir, PATH: "/nonexistent" },
+    env: { ...env, HOMEWARD_STATE: stateDir, PATH: "/nonexistent" },
     signal,
   });
   const lines = stdout.split("\n").filter((line) => line.startsWith("{"));

@@ -22,6 +22,8 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     power: refuse,
     record: refuse,
     console: refuse,
+    capture: refuse,
+    captured: refuse,
     thumbnail: refuse,
     migrate: refuse,
     cancel: refuse,

@@ -144,7 +144,7 @@ describe("a call", () => {
   });
 
   it("fails when the service breaks its own promise", async () => {
-    const { client } = await serve({ console: () => Promise.resolve({ path: "relative" }) });
+    const { client } = await serve({ console: () => Promise.resolve({ path: "relative", direct: "/vnc" }) });
     await expect(client.call("console", { workspace: "a" })).rejects.toMatchObject({ code: "INTERNAL" });
   });
 

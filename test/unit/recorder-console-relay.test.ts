@@ -91,6 +91,8 @@ describe("ConsoleRelay", () => {
     await until(() => told.includes("pointer"), "the input");
     expect(told).toHaveLength(4);
     expect(pressed).toBe(1);
+    // The last that was sent; the server gets it a moment after the tap was told.
+    await until(() => received(1).includes(pointerEvent(1, 2, 0)), "the input at the server");
     expect(received(1).includes(extendedKeyEvent(true, ...F12))).toBe(false);
     expect(received(1).includes(extendedKeyEvent(true, ...PAUSE[2]))).toBe(true);
   });
@@ -212,5 +214,71 @@ describe("ConsoleRelay", () => {
     one.key(false, 0x61, 0x1e);
     await until(() => received(0).includes(extendedKeyEvent(false, 0x61, 0x1e)), "the release");
     expect([input.length, later.length]).toEqual([0, 1]);
+  });
+
+  describe("with input that passes it by", () => {
+    const ends: HomewardError[] = [];
+    beforeEach(() => {
+      ends.length = 0;
+    });
+
+    it("tells the tap of it as of a viewer's, and what is held at its end is released", () => {
+      const captured = relay.capture((error) => ends.push(error));
+      captured.key(true, 0x61, 0x1e);
+      captured.pointer(3, 4, 1);
+      captured.close();
+      captured.key(true, 0x62, 0x30);
+      expect(input).toEqual([
+        ["key", true, 0x61, 0x1e],
+        ["pointer", 3, 4, 1],
+        ["key", false, 0x61, 0x1e],
+        ["pointer", 3, 4, 0],
+      ]);
+      expect(ends).toEqual([]);
+    });
+
+    it("says which keys are held in the guest, once", () => {
+      const captured = relay.capture((error) => ends.push(error));
+      captured.key(true, 0x61, 0x1e);
+      expect(relay.releaseHeld()).toEqual([{ keysym: 0x61, keycode: 0x1e }]);
+      expect(relay.releaseHeld()).toEqual([]);
+      expect(input.at(-1)).toEqual(["key", false, 0x61, 0x1e]);
+    });
+
+    it("never takes it while a viewer is connected, and not from two", async () => {
+      const one = await viewer();
+      expect(() => relay.capture(() => undefined)).toThrow(expect.objectContaining({ code: "CONFLICT" }));
+      one.close();
+      await until(() => relay.viewers === 0, "the viewer to leave");
+      relay.capture(() => undefined);
+      expect(() => relay.capture(() => undefined)).toThrow(expect.objectContaining({ code: "CONFLICT" }));
+    });
+
+    it("ends that when a viewer connects, or the console is closed", async () => {
+      relay.capture((error) => ends.push(error)).key(true, 0x61, 0x1e);
+      const one = await viewer();
+      expect(ends).toEqual([expect.objectContaining({ code: "CONFLICT" })]);
+      expect(input).toEqual([
+        ["key", true, 0x61, 0x1e],
+        ["key", false, 0x61, 0x1e],
+      ]);
+      one.close();
+      await until(() => relay.viewers === 0, "the viewer to leave");
+      relay.capture((error) => ends.push(error));
+      await relay.stop();
+      expect(ends).toHaveLength(2);
+    });
+
+    it("finds the key that pauses the recording in it", async () => {
+      await relay.stop();
+      let pressed = 0;
+      relay = await ConsoleRelay.start({ vncSocket: server.socketPath, consoleSocket, onPauseKey: () => pressed++ });
+      relay.attach({ key: (...key) => input.push(key), pointer: () => undefined });
+      const captured = relay.capture((error) => ends.push(error));
+      for (const [keysym, keycode] of PAUSE) captured.key(true, keysym, keycode);
+      captured.key(false, ...F12);
+      expect(pressed).toBe(1);
+      expect(input).toHaveLength(3);
+    });
   });
 });

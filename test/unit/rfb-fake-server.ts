@@ -14,11 +14,15 @@ export interface FakeRect {
 
 export const GREETING = Buffer.from("RFB 003.008\n", "latin1");
 
-/** ServerInit of RFC 6143 7.3.2; the pixel format in it is not looked at by anyone here. */
+/** 32 bits a pixel, little-endian, 8 of each colour (RFC 6143 7.4); our own client asks for another one. */
+const PIXEL_FORMAT = Buffer.from([32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]);
+
+/** ServerInit of RFC 6143 7.3.2. */
 export function serverInit(width: number, height: number, name = "fake"): Buffer {
   const message = Buffer.alloc(24);
   message.writeUInt16BE(width, 0);
   message.writeUInt16BE(height, 2);
+  PIXEL_FORMAT.copy(message, 4);
   message.writeUInt32BE(name.length, 20);
   return Buffer.concat([message, Buffer.from(name, "latin1")]);
 }
