@@ -5,7 +5,9 @@ import type { ServiceContext } from "../context.ts";
 import { admit, requireFree, requireNotMigrating, type Admitted } from "./admission.ts";
 import { Arrival } from "./arrival.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { destinationAfterBreak } from "./decisions.ts";
 import { DestinationJournal } from "./journal.ts";
+import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
 import { unexpected } from "./unexpected.ts";
@@ -157,17 +159,22 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
   });
   const progress = ctx.activity.watch(offer.workspace, shown);
   try {
-    const prepared = await new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal }).run();
-    if (offer.kind === "migration") await ctx.generationCheck.vouch(ctx.store.generations.require(prepared.root));
-    // The report counts every byte: nothing may come after it.
-    shown.stop();
-    await link.send("prepared", prepared);
+    const arrival = new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal });
+    await inOrder("prepare", {
+      install: () => arrival.run(),
+      say: async () => {
+        if (offer.kind === "migration") await ctx.generationCheck.vouch(ctx.store.generations.require(arrival.prepared.root));
+        // The report counts every byte: nothing may come after it.
+        shown.stop();
+        await link.send("prepared", arrival.prepared);
+      },
+    });
     if (offer.kind === "measurement") journal.finishMeasurement(await link.expect("report"), "measure");
     else await beTold(settlement, link, journal);
   } catch (error) {
-    // Once prepared, this host cannot know whether the source released: it has to ask.
-    if (journal.can("drop")) journal.advance("drop", { error: toHomewardError(error).message });
-    else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
+    const decided = destinationAfterBreak(journal.state);
+    if (decided === "drop") journal.advance("drop", { error: toHomewardError(error).message });
+    else if (decided === "ask" && offer.kind === "migration") settlement.keepAsking(offer.id);
     throw error;
   } finally {
     ctx.activity.clear(offer.workspace);

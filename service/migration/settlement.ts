@@ -8,7 +8,8 @@ import type { ServiceContext } from "../context.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { DestinationJournal, SourceJournal } from "./journal.ts";
 import { PeerLink } from "./peer-link.ts";
-import { verdictOf } from "./states.ts";
+import { onRelease, onTaken, onVerdict, verdictOf } from "./decisions.ts";
+import { inOrder } from "./orders.ts";
 import { removeIncoming } from "./incoming-files.ts";
 
 const FIRST_RETRY_MS = 1000;
@@ -52,7 +53,7 @@ export class Settlement {
   /** What this host, as the source, tells `peer` about a migration. */
   verdict(id: string, peer: string): Verdict {
     const row = this.#ctx.store.migrations.get(id);
-    if (row?.role !== "source" || row.peer !== peer) return "unknown";
+    if (row?.role !== "source" || row.peer !== peer) return verdictOf(null);
     // A measurement never gives anything up.
     return row.kind === "measurement" ? "kept" : verdictOf(SourceJournal.resume(this.#ctx.store, row).state);
   }
@@ -62,17 +63,24 @@ export class Settlement {
     await this.#lock.run(id, async () => {
       const row = this.#require(id, "source");
       const journal = SourceJournal.resume(this.#ctx.store, row);
-      if (!journal.can("peer-took"))
+      const decided = onTaken(journal.state);
+      if (decided === "refuse")
         throw new HomewardError("PEER", `${row.peer} took a workspace that was not released to it`, { data: { id } });
-      if (journal.state === "released") {
-        const { parts } = releasedDataSchema.parse(this.#ctx.store.migrations.data(id));
-        const kept = await this.#ctx.workspaces.get(row.workspace).becomeGeneration(parts, row.peer);
-        journal.advance("peer-took", { error: null });
-        await removeIncoming(this.#ctx, id);
-        await this.#ctx.generationCheck.vouch(kept);
-      }
+      if (decided === "keep") await this.#keep(row, journal);
     });
     this.#deferred(id).resolve(undefined);
+  }
+
+  async #keep({ id, workspace, peer }: MigrationRow, journal: SourceJournal): Promise<void> {
+    const { parts } = releasedDataSchema.parse(this.#ctx.store.migrations.data(id));
+    await inOrder("keep", {
+      install: () => this.#ctx.workspaces.get(workspace).becomeGeneration(parts, peer),
+      record: () => {
+        journal.advance("peer-took", { error: null });
+      },
+    });
+    await removeIncoming(this.#ctx, id);
+    await this.#ctx.generationCheck.vouch(this.#ctx.store.generations.require(parts.manifest.root));
   }
 
   /** Source: resolves when the destination has taken the workspace, over this or any other connection. */
@@ -98,15 +106,20 @@ export class Settlement {
     await this.#lock.run(id, async () => {
       const row = this.#require(id, "destination");
       const journal = DestinationJournal.resume(this.#ctx.store, row);
-      if (!journal.can("take") || row.root === null)
+      const { root } = row;
+      const decided = onRelease(journal.state);
+      if (decided === "refuse" || root === null)
         throw new HomewardError("CONFLICT", `${this.#ctx.hostName} holds nothing of migration ${id} (${row.state})`);
-      const workspace = this.#ctx.workspaces.get(row.workspace);
       const { hold, recordingPaused } = preparedDataSchema.parse(this.#ctx.store.migrations.data(id));
-      if (journal.state === "prepared") {
-        await workspace.takeGeneration(row.root, recordingPaused);
-        journal.advance("take", { error: null });
-      }
-      await tell(link, "taken", { id });
+      await inOrder("take", {
+        record: async () => {
+          if (decided === "repeat") return;
+          await this.#ctx.workspaces.get(row.workspace).takeGeneration(root, recordingPaused, () => {
+            journal.advance("take", { error: null });
+          });
+        },
+        say: () => tell(link, "taken", { id }),
+      });
       const note = journal.state === "done" || hold ? null : await this.#start(row);
       const started = !hold && note === null;
       journal.advance("finish", { error: note });
@@ -172,10 +185,10 @@ export class Settlement {
   async #ask({ id }: MigrationRow, link: PeerLink): Promise<void> {
     await link.send("query", { id });
     const { verdict } = await link.expect("verdict");
-    if (verdict === "released") await this.take(id, link);
-    // The source's durable record is what decides: one that never was recorded was never released.
-    else if (verdict === "kept") await this.drop(id, "remove-generation");
-    else if (verdict === "unknown") await this.drop(id, "keep-generation");
+    const decided = onVerdict(verdict);
+    if (decided === "take") await this.take(id, link);
+    else if (decided === "drop") await this.drop(id, "remove-generation");
+    else if (decided === "drop-but-keep-generation") await this.drop(id, "keep-generation");
   }
 
   #loop(

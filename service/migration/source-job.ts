@@ -6,10 +6,12 @@ import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
+import { mayGoOn } from "./decisions.ts";
 import { Departure, type AtRest, type Departed } from "./departure.ts";
 import { removeIncoming } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
 import { countingItself, makeReport } from "./make-report.ts";
+import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
 
@@ -60,8 +62,8 @@ export class SourceJob {
       const keepOn = link.endOn(signal);
       departed = await this.#exchange(link);
       throwIfAborted(signal);
-      if (kind === "migration") this.#release(link, departed);
-      keepOn();
+      if (kind === "migration") await this.#release(link, departed, keepOn);
+      else keepOn();
     } catch (error) {
       await this.#giveUp(link, error);
       throw kind === "migration" ? this.#reassuring(error) : error;
@@ -85,19 +87,27 @@ export class SourceJob {
   async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
     const { id, journal, workspace, goOn } = this.#options;
     const { message } = toHomewardError(error);
-    // The record first: a destination that asks in the meantime must get an answer.
-    if (journal.can("cancel")) journal.advance("cancel", { error: message });
-    void link?.abort(error);
-    try {
-      await goOn();
-    } catch (cause) {
-      throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
-        cause,
-        hint: "Its state is saved. Restart the service.",
-      });
-    } finally {
-      await removeIncoming(this.#ctx, id);
-    }
+    await inOrder("giveUp", {
+      record: () => {
+        if (journal.can("cancel")) journal.advance("cancel", { error: message });
+        if (!mayGoOn(journal.state)) throw new HomewardError("INTERNAL", `${workspace} was released: ${message}`, { cause: error });
+      },
+      say: () => {
+        void link?.abort(error);
+      },
+      "go-on": async () => {
+        try {
+          await goOn();
+        } catch (cause) {
+          throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
+            cause,
+            hint: "Its state is saved. Restart the service.",
+          });
+        } finally {
+          await removeIncoming(this.#ctx, id);
+        }
+      },
+    });
   }
 
   async #connect(): Promise<PeerLink> {
@@ -155,20 +165,34 @@ export class SourceJob {
     };
   }
 
-  /** From here on this host never runs the workspace again. Durable when this returns. */
-  #release(link: PeerLink, departed: Departed): void {
+  /**
+   * From its record on this host never runs the workspace again.
+   * @param keepOn makes the link outlast the user's cancel, in the same moment
+   */
+  #release(link: PeerLink, departed: Departed, keepOn: () => void): Promise<void> {
+    const { id, journal, progress, signal } = this.#options;
     const { manifest, parts } = departed;
     if (parts === null) throw new HomewardError("INTERNAL", "a release without a generation to keep");
     const data: ReleasedData = { parts: { ...parts } };
     // Should this service end before it hears from the destination again, this much is known all the same.
     const report = this.#report(link, departed, null, ["this report was made before the workspace was taken"]);
-    this.#options.journal.advance("release", { root: manifest.root, data, report });
+    return inOrder("release", {
+      record: () => {
+        throwIfAborted(signal);
+        journal.advance("release", { root: manifest.root, data, report });
+        keepOn();
+      },
+      say: async () => {
+        progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });
+        // Whoever waits for the answer finds out that the link is gone.
+        await link.send("release", { id }).catch(() => undefined);
+      },
+    });
   }
 
   async #handOver(link: PeerLink, departed: Departed): Promise<MigrationReport> {
-    const { id, progress, journal } = this.#options;
+    const { id, journal } = this.#options;
     const notes: string[] = [];
-    progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });
     const done = await this.#finishOver(link, notes);
     const report = countingItself(this.#report(link, departed, done, notes));
     journal.storeReport(report);
@@ -178,11 +202,10 @@ export class SourceJob {
     return report;
   }
 
-  /** Tells the destination to take the workspace, over this link or, should it break, over another one later. */
+  /** Brings the destination, which was told, to take the workspace, over this link or, should it break, over another one later. */
   async #finishOver(link: PeerLink, notes: string[]): Promise<Message<"done"> | null> {
     const { id, peer } = this.#options;
     try {
-      await link.send("release", { id });
       await link.expect("taken");
     } catch (error) {
       this.#ctx.log.warn({ err: error, migration: id }, "the link broke after the release");

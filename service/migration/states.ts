@@ -1,5 +1,4 @@
 import { HomewardError } from "../../common/errors.ts";
-import type { Verdict } from "../../protocol/wire/messages.ts";
 
 /**
  * The two state machines of a migration. Each transition is durable on its host before what follows from it is done or
@@ -125,12 +124,6 @@ export function nextDestinationState(state: DestinationState, event: Destination
 /** Nothing more will happen to a migration in one of these. */
 export function isFinal(state: SourceState | DestinationState): boolean {
   return state === "done" || state === "cancelled" || state === "dropped";
-}
-
-/** What the source of a migration in this state answers a destination that asks whether it may take the workspace. */
-export function verdictOf(state: SourceState): Verdict {
-  if (state === "released" || state === "done") return "released";
-  return isFinal(state) ? "kept" : "undecided";
 }
 
 export function illegal(state: string, event: string): HomewardError {

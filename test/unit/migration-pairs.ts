@@ -3,10 +3,10 @@ import {
   SOURCE_EVENTS,
   nextDestinationState,
   nextSourceState,
-  verdictOf,
   type DestinationState,
   type SourceState,
 } from "../../service/migration/states.ts";
+import { verdictOf } from "../../service/migration/decisions.ts";
 
 /** Who may run the workspace, as far as each side's own record says. */
 export function sourceMayRun(state: SourceState): boolean {

@@ -72,7 +72,10 @@ class FakeHost {
     return {
       resumeAfterCancel: () => change("resume", { state: "running" }),
       becomeGeneration: (_parts: unknown, owner: string) => change("become", { owner, state: "away" }),
-      takeGeneration: () => change("take", { owner: null, state: "suspended" }),
+      takeGeneration: (_root: string, _paused: boolean, together: () => void) => {
+        together();
+        return change("take", { owner: null, state: "suspended" });
+      },
       start: () => change("start", { state: "running" }),
     };
   }
