@@ -56,6 +56,8 @@ export interface ServiceContext {
   readonly peers: Peers;
   readonly activity: Activity;
   readonly log: Logger;
+  /** How long a migration waits for a lost connection to come back, in milliseconds. */
+  readonly patienceMs: number;
   /** Fires when the service stops. */
   readonly stopping: AbortSignal;
   /** Probed once and remembered. */

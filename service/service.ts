@@ -36,6 +36,8 @@ export interface ServiceOptions {
   /** See WorkspaceDeps. */
   readonly pauseKey: boolean;
   readonly keepLogsDays: number | null;
+  /** How long a migration waits for a lost connection to come back, in milliseconds. */
+  readonly patienceMs: number;
 }
 
 /** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
@@ -127,7 +129,7 @@ export class Service {
       const claimed = new Set(peers.keys());
       const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity });
       const directory = new PeerDirectory(hostName, store, paired, peers);
-      await service.#open({ ...deps, workspaces, peers: directory }, { deps, paired, identity }, options);
+      await service.#open({ ...deps, workspaces, peers: directory, patienceMs: options.patienceMs }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {

@@ -17,6 +17,7 @@ interface Options {
   readonly detach?: boolean;
   readonly keepLogs?: number;
   readonly pauseKey: boolean;
+  readonly patience?: number;
 }
 
 function hostName(text: string): string {
@@ -47,7 +48,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [] }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, patience, pauseKey, peer = [] }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -56,6 +57,7 @@ function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pause
     name,
     ...listenArguments(listen),
     ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
+    ...(patience === undefined ? [] : ["--patience", String(patience)]),
     ...(pauseKey ? [] : ["--no-pause-key"]),
     ...peer.flatMap((entry) => ["--peer", entry]),
   ];
@@ -109,6 +111,11 @@ export function serveCommand(): CommandEntry {
         "--keep-logs <days>",
         "forget input logs this long after the next generation, 0 to 36500 (default: keep them with their generation)",
         wholeNumber(0, 36_500),
+      )
+      .option(
+        "--patience <minutes>",
+        "how long a migration waits for a lost connection to come back, 0 to 43200 (default: 720)",
+        wholeNumber(0, 43_200),
       )
       .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
       .option("--detach", "run in the background"),

@@ -12,6 +12,9 @@ const count = z.int().nonnegative();
 const seconds = z.number().nonnegative().max(1e9);
 const idSchema = z.uuid();
 
+/** The secret name of a link, by which a new connection goes on with it: 128 random bits. */
+const sessionSchema = z.string().regex(/^[0-9a-f]{32}$/, "not a link's name");
+
 /** Of `magic` and `version` only the former is fixed: a newer version may add to its greeting. */
 export const helloSchema = z.object({
   magic: z.literal(WIRE_MAGIC),
@@ -19,6 +22,10 @@ export const helloSchema = z.object({
   host: nameSchema,
   /** The sender's clock, for whoever wonders whether the two agree; nothing else depends on it. */
   time: z.iso.datetime().optional(),
+  /** From whoever connects: the name of this link, should it be gone on with later. */
+  session: sessionSchema.optional(),
+  /** From whoever connects again: the link that this goes on with, and how many numbered frames came over it. */
+  resume: z.strictObject({ session: sessionSchema, received: z.int().nonnegative().max(0xffff_ffff) }).optional(),
 });
 
 const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];

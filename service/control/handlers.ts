@@ -132,7 +132,11 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       pending: paired.pending(),
     }),
     pair: (params) => paired.pair(params),
-    unpair: ({ name }) => Promise.resolve(paired.unpair(name)),
+    unpair: ({ name }) => {
+      const host = paired.unpair(name);
+      migrations.endWith(name);
+      return Promise.resolve(host);
+    },
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
     ui: ({ port }) => openPages(port),
     gc: ({ dryRun }) => workspaces.collectGarbage(dryRun ? "find" : "remove"),

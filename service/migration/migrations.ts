@@ -10,8 +10,9 @@ import { requireNotMigrating } from "./admission.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
+import { LinkSessions } from "./link-sessions.ts";
 import { recoverMigrations } from "./recovery.ts";
-import { servePeer } from "./serve-peer.ts";
+import { servePeer, type Serving } from "./serve-peer.ts";
 import { Settlement } from "./settlement.ts";
 import { SourceJob, type SourceJobOptions } from "./source-job.ts";
 
@@ -45,12 +46,15 @@ export class Migrations {
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
   readonly #arrivals = new Arrivals();
+  readonly #sessions = new LinkSessions();
   /** Connections that other hosts opened. */
   readonly #serving = new Set<Promise<void>>();
+  readonly #shared: Serving;
 
   constructor(ctx: ServiceContext) {
     this.#ctx = ctx;
     this.#settlement = new Settlement(ctx);
+    this.#shared = { settlement: this.#settlement, arrivals: this.#arrivals, sessions: this.#sessions };
   }
 
   /**
@@ -190,12 +194,17 @@ export class Migrations {
    */
   acceptPeer(stream: Duplex, certified: string | null): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, this.#arrivals, stream, certified)
+    const serving = servePeer(this.#ctx, this.#shared, stream, certified)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })
       .finally(() => this.#serving.delete(serving));
     this.#serving.add(serving);
+  }
+
+  /** A host is a stranger from now on: what is under way with it ends. */
+  endWith(peer: string): void {
+    this.#sessions.end(peer, new HomewardError("CONFLICT", `${this.#ctx.hostName} is no longer paired with ${peer}`));
   }
 
   /** Resolves when no other host is being served: after `ctx.stopping` fired, twins and unfinished files are gone then. */

@@ -25,6 +25,7 @@ function recoverSource(ctx: ServiceContext, settlement: Settlement, row: Migrati
   const { then } = sourceAfterRestart(before);
   journal.advance("restart", then === "tell" ? {} : { error: `the service ended while this was ${before}` });
   if (then === "tell") settlement.keepTelling(row.id);
+  else settlement.tellKept(row);
 }
 
 function recoverDestination(ctx: ServiceContext, settlement: Settlement, row: MigrationRow): void {

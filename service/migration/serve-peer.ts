@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import type { MigrationRow } from "../../protocol/control.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import { admit, requireFree, requireNotMigrating, type Admitted } from "./admission.ts";
@@ -8,12 +9,21 @@ import type { Arrivals } from "./arrivals.ts";
 import { destinationAfterBreak } from "./decisions.ts";
 import { DestinationJournal } from "./journal.ts";
 import { inOrder } from "./orders.ts";
-import { PeerLink } from "./peer-link.ts";
+import type { LinkSessions } from "./link-sessions.ts";
+import type { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
 import { unexpected } from "./unexpected.ts";
+import { WaitingProgress } from "./waiting-progress.ts";
 import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;
+
+/** What all connections share. */
+export interface Serving {
+  readonly settlement: Settlement;
+  readonly arrivals: Arrivals;
+  readonly sessions: LinkSessions;
+}
 
 /**
  * Serves one connection that another host opened.
@@ -22,12 +32,12 @@ type Offer = Message<"offer">;
  */
 export async function servePeer(
   ctx: ServiceContext,
-  settlement: Settlement,
-  arrivals: Arrivals,
+  { settlement, arrivals, sessions }: Serving,
   stream: Duplex,
   certified: string | null,
 ): Promise<void> {
-  const link = await PeerLink.open(stream, { host: ctx.hostName, signal: ctx.stopping });
+  const link = await sessions.accept(stream, certified, { host: ctx.hostName, signal: ctx.stopping });
+  if (link === null) return;
   try {
     requireKnown(ctx, link.peer, certified);
     ctx.peers.noteSeen(link.peer);
@@ -39,9 +49,20 @@ export async function servePeer(
       case "query":
         await serveQuery(settlement, link, decodeMessage("query", frame.payload).id);
         break;
-      case "release":
-        await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
+      case "release": {
+        const { id, workspace } = requireFrom(ctx, link, decodeMessage("release", frame.payload).id);
+        await arrivals.endSettled(id, workspace, link.signal);
+        await settlement.take(id, link);
         break;
+      }
+      case "verdict": {
+        const { id, verdict } = decodeMessage("verdict", frame.payload);
+        if (verdict !== "kept") throw unexpected(frame.name, "offer", link.peer);
+        const { workspace } = requireFrom(ctx, link, id);
+        await arrivals.endSettled(id, workspace, link.signal);
+        await settlement.drop(id, "remove-generation");
+        break;
+      }
       default:
         throw unexpected(frame.name, "offer", link.peer);
     }
@@ -74,12 +95,12 @@ async function serveQuery(settlement: Settlement, link: PeerLink, id: string): P
   await settlement.peerTook(id);
 }
 
-/** Only the host that a migration comes from may release it. */
-function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): string {
+/** Only the host that a migration comes from may say what became of it. */
+function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): MigrationRow {
   const row = ctx.store.migrations.get(id);
   if (row?.role !== "destination" || row.peer !== link.peer)
     throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no migration ${id} from ${link.peer}`);
-  return id;
+  return row;
 }
 
 async function serveOffer(
@@ -109,7 +130,7 @@ async function serveMigration(
   await arrivals.endEarlier(offer.workspace, link.peer, link.signal);
   await settlement.askAgain(offer.workspace, link.peer);
   requireFree(ctx, offer, link.peer);
-  await arrivals.run(offer.workspace, link.peer, async (stop) => {
+  await arrivals.run({ id: offer.id, workspace: offer.workspace, peer: link.peer }, async (stop) => {
     const undo = link.endOn(stop);
     try {
       await arrive(ctx, settlement, link, offer, AbortSignal.any([link.signal, stop]));
@@ -157,7 +178,16 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
     mode: offer.mode,
     base: offer.base,
   });
-  const progress = ctx.activity.watch(offer.workspace, shown);
+  const progress = new WaitingProgress(ctx.activity.watch(offer.workspace, shown), link.peer);
+  // A measurement leaves no record, so nothing could end the wait of one that is over.
+  if (offer.kind === "migration")
+    link.outlast({
+      ms: ctx.patienceMs,
+      connect: null,
+      onOutage: (lastedMs) => {
+        progress.outage(lastedMs);
+      },
+    });
   try {
     const arrival = new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal });
     await inOrder("prepare", {
@@ -185,6 +215,8 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
 async function beTold(settlement: Settlement, link: PeerLink, journal: DestinationJournal): Promise<void> {
   const { id } = await link.expect("release");
   if (id !== journal.id) throw new HomewardError("PEER", `${link.peer} released another migration`);
+  // What follows is settled over any connection.
+  link.endWithConnection();
   await settlement.take(id, link);
   const report = await link.expect("report");
   if (report.id !== id) throw new HomewardError("PEER", `${link.peer} reported another migration`);

@@ -164,6 +164,28 @@ export class Settlement {
     });
   }
 
+  /**
+   * Source: tells the destination once that the workspace was kept, as it may wait for a lost connection to come back; tries
+   * for as long as it might. Does not wait.
+   */
+  tellKept({ id, peer }: { readonly id: string; readonly peer: string }): void {
+    const untilMs = performance.now() + this.#ctx.patienceMs;
+    const run = async (): Promise<void> => {
+      for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+        try {
+          await this.#withLink(peer, (link) => link.send("verdict", { id, verdict: "kept" }));
+          return;
+        } catch (error) {
+          if (performance.now() + wait > untilMs) throw error;
+        }
+        await delay(wait, this.#ctx.stopping);
+      }
+    };
+    run().catch((error: unknown) => {
+      if (!this.#ctx.stopping.aborted) this.#ctx.log.warn({ err: error, migration: id, peer }, "telling that it was kept");
+    });
+  }
+
   /** Destination: asks the source what became of a migration that was prepared until it says. Does not wait. */
   keepAsking(id: string): void {
     this.#loop(id, "destination", "prepared", (row, link) => this.#ask(row, link));

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { abortable, throwIfAborted, withTimeout } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
@@ -14,6 +15,7 @@ import { countingItself, makeReport } from "./make-report.ts";
 import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
+import { WaitingProgress } from "./waiting-progress.ts";
 
 /** How long the user waits for a destination that vanished after the release, before being told to look again later. */
 const SETTLE_MS = 120_000;
@@ -85,7 +87,7 @@ export class SourceJob {
 
   /** Nothing was given up: the workspace goes on here. @throws GUEST if it cannot */
   async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
-    const { id, journal, workspace, goOn } = this.#options;
+    const { id, kind, journal, workspace, goOn } = this.#options;
     const { message } = toHomewardError(error);
     await inOrder("giveUp", {
       record: () => {
@@ -93,6 +95,8 @@ export class SourceJob {
         if (!mayGoOn(journal.state)) throw new HomewardError("INTERNAL", `${workspace} was released: ${message}`, { cause: error });
       },
       say: () => {
+        // One that lost the connection may wait for it to come back.
+        if (link?.isConnected === false && kind === "migration") this.#settlement.tellKept(this.#options);
         void link?.abort(error);
       },
       "go-on": async () => {
@@ -114,7 +118,8 @@ export class SourceJob {
     const { peer, signal } = this.#options;
     this.#options.progress.update({ phase: "connect", done: 0, unit: "steps", note: peer });
     const stream = await this.#ctx.peers.connect(peer, signal);
-    const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal });
+    const session = randomBytes(16).toString("hex");
+    const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal, session });
     if (link.peer !== peer) {
       const error = new HomewardError("PEER", `${link.peer} answers at the address of ${peer}`, {
         hint: "Check the addresses that the service was started with.",
@@ -126,13 +131,22 @@ export class SourceJob {
   }
 
   async #exchange(link: PeerLink): Promise<Departed> {
-    const { id, kind, base, journal, level, progress } = this.#options;
+    const { id, kind, peer, base, journal, level } = this.#options;
+    const progress = new WaitingProgress(this.#options.progress, peer);
     const signal = AbortSignal.any([this.#options.signal, link.signal]);
     link.onProgress = (update) => {
       progress.update(update);
     };
     await link.send("offer", await this.#offer());
     await link.expectFrame("accept");
+    if (kind === "migration")
+      link.outlast({
+        ms: this.#ctx.patienceMs,
+        connect: (tried) => this.#ctx.peers.connect(peer, tried),
+        onOutage: (lastedMs) => {
+          progress.outage(lastedMs);
+        },
+      });
     const departed = await new Departure(this.#ctx, {
       link,
       id,
@@ -181,6 +195,8 @@ export class SourceJob {
         throwIfAborted(signal);
         journal.advance("release", { root: manifest.root, data, report });
         keepOn();
+        // What follows is settled over any connection.
+        link.endWithConnection();
       },
       say: async () => {
         progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });

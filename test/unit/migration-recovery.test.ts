@@ -95,6 +95,7 @@ class FakeHost {
         noteSeen: () => undefined,
       },
       activity: new Activity(),
+      patienceMs: 60_000,
       generationCheck: { vouch: () => Promise.resolve() },
       log: pino({ level: "silent" }),
       stopping: this.#stopping.signal,
