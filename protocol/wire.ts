@@ -75,6 +75,10 @@ export const FRAMES = {
   /** After a crash: what became of this migration? */
   query: { type: 90, kind: "control", max: SMALL_BYTES },
   verdict: { type: 91, kind: "control", max: SMALL_BYTES },
+
+  /** The workspace was taken over: what the other host has of it is older and counts no longer. */
+  fence: { type: 92, kind: "control", max: SMALL_BYTES },
+  fenced: { type: 93, kind: "control", max: SMALL_BYTES },
 } as const satisfies Record<string, FrameType>;
 
 export type FrameName = keyof typeof FRAMES;

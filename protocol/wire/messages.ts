@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
 import { nameSchema } from "../control.ts";
+import { epochSchema } from "../epoch.ts";
 import { generationManifestSchema, sha256Schema } from "../generation.ts";
 import { machineDefinitionSchema } from "../machine.ts";
 import { migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
@@ -56,7 +57,14 @@ export const offerSchema = z.strictObject({
   overlay_bytes: count,
   device_bytes: count,
   hold: z.boolean(),
+  /** Missing: it was never taken over. */
+  epoch: epochSchema.optional(),
 });
+
+/** `root`: the generation that it was taken over with. */
+export const fenceSchema = z.strictObject({ workspace: nameSchema, epoch: epochSchema, root: sha256Schema });
+/** `kept_as`: the workspace that the other host's own work is now; null if it had none. */
+export const fencedSchema = z.strictObject({ workspace: nameSchema, kept_as: nameSchema.nullable() });
 
 /**
  * `whole`: the device state was not sent as a delta. `recording_paused`: the user has paused the recording, which then stays
@@ -112,6 +120,8 @@ export const MESSAGES = {
   report: migrationReportSchema,
   query: onlyId,
   verdict: verdictSchema,
+  fence: fenceSchema,
+  fenced: fencedSchema,
 } as const satisfies Partial<Record<FrameName, z.ZodType>>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -51,6 +51,12 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const { plan, workspace } = await workspaces.import(params, call);
       return { plan, workspace: workspace === null ? null : await status(workspace) };
     },
+    takeover: async ({ workspace: name, confirmed }, { signal }) => {
+      const { takeover } = migrations;
+      if (!confirmed) return { ...takeover.preview(name), workspace: null };
+      const loss = await takeover.run(name, signal);
+      return { ...loss, workspace: await status(workspaces.get(name)) };
+    },
     delete: async ({ workspace }) => {
       await workspaces.delete(workspace);
       return {};

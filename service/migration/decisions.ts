@@ -1,3 +1,4 @@
+import { isNewer, type Epoch } from "../../protocol/epoch.ts";
 import type { Verdict } from "../../protocol/wire/messages.ts";
 import {
   isFinal,
@@ -11,6 +12,13 @@ import {
  * What either end decides from the states of states.ts, apart from how it is done. All of it is pure: the service acts on
  * it, and test/unit/migration-model.ts drives it through everything that two hosts, a bad link and crashes can do.
  */
+
+/** What a host makes of another one that says that it owns a workspace, in an epoch, from the epoch that it knows itself. */
+export function onEpoch(mine: { readonly isOwner: boolean; readonly epoch: Epoch }, theirs: Epoch): "same" | "fence-them" | "fenced" | "follow" {
+  if (isNewer(mine.epoch, theirs)) return "fence-them";
+  if (!isNewer(theirs, mine.epoch)) return "same";
+  return mine.isOwner ? "fenced" : "follow";
+}
 
 /** What the source of a migration in this state (null: it knows of none) answers a destination that asks about it. */
 export function verdictOf(state: SourceState | null): Verdict {

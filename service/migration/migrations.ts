@@ -14,7 +14,8 @@ import { LinkSessions } from "./link-sessions.ts";
 import { recoverMigrations } from "./recovery.ts";
 import { servePeer, type Serving } from "./serve-peer.ts";
 import { Settlement } from "./settlement.ts";
-import { SourceJob, type SourceJobOptions } from "./source-job.ts";
+import { Takeover } from "./takeover.ts";
+import { OvertakenError, SourceJob, type SourceJobOptions } from "./source-job.ts";
 
 export interface MigrationRequest {
   readonly workspace: string;
@@ -43,6 +44,7 @@ export interface JobOptions {
 
 /** Every migration of this host, as source and as destination. */
 export class Migrations {
+  readonly takeover: Takeover;
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
   readonly #arrivals = new Arrivals();
@@ -54,7 +56,8 @@ export class Migrations {
   constructor(ctx: ServiceContext) {
     this.#ctx = ctx;
     this.#settlement = new Settlement(ctx);
-    this.#shared = { settlement: this.#settlement, arrivals: this.#arrivals, sessions: this.#sessions };
+    this.takeover = new Takeover(ctx, this.#settlement);
+    this.#shared = { settlement: this.#settlement, arrivals: this.#arrivals, sessions: this.#sessions, takeover: this.takeover };
   }
 
   /**
@@ -176,7 +179,7 @@ export class Migrations {
     this.#ctx.log.info({ migration: id, workspace, peer, kind, mode }, "a migration begins");
     const letGo = this.#ctx.store.generations.hold(options.base.root);
     try {
-      const report = await new SourceJob(this.#ctx, this.#settlement, options).run();
+      const report = await new SourceJob(this.#ctx, this.#settlement, options).run().catch((error: unknown) => this.#maybeFenced(error, peer));
       this.#ctx.log.info({ migration: id, bytes: report.bytes.total }, "a migration ended");
       return report;
     } catch (error) {
@@ -186,6 +189,17 @@ export class Migrations {
       letGo();
       this.#ctx.activity.clear(workspace);
     }
+  }
+
+  /** A destination that took the workspace over said so instead of accepting it. @throws the error that the user gets */
+  async #maybeFenced(error: unknown, peer: string): Promise<never> {
+    if (!(error instanceof HomewardError) || !(error.cause instanceof OvertakenError)) throw error;
+    const { fence } = error.cause;
+    const heeded = await this.takeover.heed(fence, peer);
+    const keptAs = heeded === "outdated" ? null : heeded.keptAs;
+    throw new HomewardError("CONFLICT", `${peer} took ${fence.workspace} over`, {
+      ...(keptAs === null ? {} : { hint: `What was done here since is kept as ${keptAs}.`, data: { keptAs } }),
+    });
   }
 
   /**
@@ -213,8 +227,9 @@ export class Migrations {
   }
 
   /** Settles what a crash left behind; to be called once at service start, after the workspaces were adopted. */
-  recover(): Promise<void> {
-    return recoverMigrations(this.#ctx, this.#settlement);
+  async recover(): Promise<void> {
+    await recoverMigrations(this.#ctx, this.#settlement);
+    this.takeover.recover();
   }
 
   /** Newest first. */

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { MigrationRow } from "../../protocol/control.ts";
+import { FIRST_EPOCH } from "../../protocol/epoch.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import { admit, requireFree, requireNotMigrating, type Admitted } from "./admission.ts";
@@ -12,6 +13,7 @@ import { inOrder } from "./orders.ts";
 import type { LinkSessions } from "./link-sessions.ts";
 import type { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
+import type { Takeover } from "./takeover.ts";
 import { unexpected } from "./unexpected.ts";
 import { WaitingProgress } from "./waiting-progress.ts";
 import { WireProgress } from "./wire-progress.ts";
@@ -23,6 +25,7 @@ export interface Serving {
   readonly settlement: Settlement;
   readonly arrivals: Arrivals;
   readonly sessions: LinkSessions;
+  readonly takeover: Takeover;
 }
 
 /**
@@ -32,10 +35,11 @@ export interface Serving {
  */
 export async function servePeer(
   ctx: ServiceContext,
-  { settlement, arrivals, sessions }: Serving,
+  serving: Serving,
   stream: Duplex,
   certified: string | null,
 ): Promise<void> {
+  const { settlement, arrivals, sessions, takeover } = serving;
   const link = await sessions.accept(stream, certified, { host: ctx.hostName, signal: ctx.stopping });
   if (link === null) return;
   try {
@@ -44,7 +48,7 @@ export async function servePeer(
     const frame = await link.receive();
     switch (frame.name) {
       case "offer":
-        await serveOffer(ctx, settlement, arrivals, link, decodeMessage("offer", frame.payload));
+        await serveOffer(ctx, serving, link, decodeMessage("offer", frame.payload));
         break;
       case "query":
         await serveQuery(settlement, link, decodeMessage("query", frame.payload).id);
@@ -61,6 +65,14 @@ export async function servePeer(
         const { workspace } = requireFrom(ctx, link, id);
         await arrivals.endSettled(id, workspace, link.signal);
         await settlement.drop(id, "remove-generation");
+        break;
+      }
+      case "fence": {
+        const fence = decodeMessage("fence", frame.payload);
+        ctx.peers.requireRight(link.peer, "push", fence.workspace);
+        const heeded = await takeover.heed(fence, link.peer);
+        if (heeded === "outdated") throw overtaken(ctx, fence.workspace);
+        await link.send("fenced", { workspace: fence.workspace, kept_as: heeded.keptAs });
         break;
       }
       default:
@@ -103,18 +115,28 @@ function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): Migration
   return row;
 }
 
+function overtaken(ctx: ServiceContext, workspace: string): HomewardError {
+  return new HomewardError("CONFLICT", `${workspace} was taken over by ${ctx.store.workspaces.require(workspace).owner ?? ctx.hostName}`);
+}
+
+/** A host whose epoch is older learns of it here, before it is refused; one with a newer epoch is the owner. */
+async function compareEpochs(ctx: ServiceContext, takeover: Takeover, link: PeerLink, { workspace, epoch = FIRST_EPOCH, base }: Offer): Promise<void> {
+  if ((await takeover.heed({ workspace, epoch, root: base }, link.peer)) !== "outdated") return;
+  await link.send("fence", takeover.fenceOf(ctx.store.workspaces.require(workspace)));
+  throw overtaken(ctx, workspace);
+}
+
 async function serveOffer(
   ctx: ServiceContext,
-  settlement: Settlement,
-  arrivals: Arrivals,
+  serving: Serving,
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
   ctx.peers.requireRight(link.peer, "push", offer.workspace);
   const letGo = ctx.store.generations.hold(offer.base);
   try {
-    if (offer.kind === "measurement") await arrive(ctx, settlement, link, offer, link.signal);
-    else await serveMigration(ctx, settlement, arrivals, link, offer);
+    if (offer.kind === "measurement") await arrive(ctx, serving.settlement, link, offer, link.signal);
+    else await serveMigration(ctx, serving, link, offer);
   } finally {
     letGo();
   }
@@ -122,13 +144,13 @@ async function serveOffer(
 
 async function serveMigration(
   ctx: ServiceContext,
-  settlement: Settlement,
-  arrivals: Arrivals,
+  { settlement, arrivals, takeover }: Serving,
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
   await arrivals.endEarlier(offer.workspace, link.peer, link.signal);
   await settlement.askAgain(offer.workspace, link.peer);
+  await compareEpochs(ctx, takeover, link, offer);
   requireFree(ctx, offer, link.peer);
   await arrivals.run({ id: offer.id, workspace: offer.workspace, peer: link.peer }, async (stop) => {
     const undo = link.endOn(stop);

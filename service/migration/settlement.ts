@@ -173,7 +173,7 @@ export class Settlement {
     const run = async (): Promise<void> => {
       for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
         try {
-          await this.#withLink(peer, (link) => link.send("verdict", { id, verdict: "kept" }));
+          await this.withLink(peer, (link) => link.send("verdict", { id, verdict: "kept" }));
           return;
         } catch (error) {
           if (performance.now() + wait > untilMs) throw error;
@@ -198,7 +198,7 @@ export class Settlement {
   async askAgain(workspace: string, peer: string): Promise<void> {
     for (const row of this.#ctx.store.migrations.unfinished()) {
       if (row.workspace !== workspace || row.peer !== peer || row.role !== "destination" || row.state !== "prepared") continue;
-      await this.#withLink(peer, (link) => this.#ask(row, link)).catch((error: unknown) => {
+      await this.withLink(peer, (link) => this.#ask(row, link)).catch((error: unknown) => {
         this.#ctx.log.warn({ err: error, migration: row.id }, "settling a migration");
       });
     }
@@ -226,7 +226,7 @@ export class Settlement {
         const row = this.#require(id, role);
         if (row.state !== state) return;
         try {
-          await this.#withLink(row.peer, (link) => step(row, link));
+          await this.withLink(row.peer, (link) => step(row, link));
         } catch (error) {
           this.#ctx.log.warn({ err: error, migration: id, peer: row.peer }, "settling a migration");
         }
@@ -241,7 +241,8 @@ export class Settlement {
       .finally(() => this.#loops.delete(id));
   }
 
-  async #withLink(peer: string, work: (link: PeerLink) => Promise<void>): Promise<void> {
+  /** Does something on a connection of its own to a host. @throws PEER, what `work` throws */
+  async withLink(peer: string, work: (link: PeerLink) => Promise<void>): Promise<void> {
     const stream = await this.#ctx.peers.connect(peer, this.#ctx.stopping);
     const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal: this.#ctx.stopping });
     try {

@@ -4,7 +4,7 @@ import { abortable, throwIfAborted, withTimeout } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
-import type { Message } from "../../protocol/wire/messages.ts";
+import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { mayGoOn } from "./decisions.ts";
@@ -15,6 +15,7 @@ import { countingItself, makeReport } from "./make-report.ts";
 import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
+import { unexpected } from "./unexpected.ts";
 import { WaitingProgress } from "./waiting-progress.ts";
 
 /** How long the user waits for a destination that vanished after the release, before being told to look again later. */
@@ -40,6 +41,16 @@ export interface SourceJobOptions {
   readonly clickedMs: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+}
+
+/** The destination says that it took the workspace over. */
+export class OvertakenError extends HomewardError {
+  readonly fence: Message<"fence">;
+
+  constructor(fence: Message<"fence">, peer: string) {
+    super("CONFLICT", `${peer} took ${fence.workspace} over`);
+    this.fence = fence;
+  }
 }
 
 /** One migration or measurement as the source conducts it. */
@@ -138,7 +149,13 @@ export class SourceJob {
       progress.update(update);
     };
     await link.send("offer", await this.#offer());
-    await link.expectFrame("accept");
+    const answer = await link.receive();
+    if (answer.name === "fence") {
+      const fence = decodeMessage("fence", answer.payload);
+      // Only of what was offered; whether it outranks this host's epoch is looked at once nothing is under way.
+      if (fence.workspace === this.#options.workspace) throw new OvertakenError(fence, peer);
+    }
+    if (answer.name !== "accept") throw unexpected(answer.name, "accept", peer);
     if (kind === "migration")
       link.outlast({
         ms: this.#ctx.patienceMs,
@@ -176,6 +193,7 @@ export class SourceJob {
       overlay_bytes: overlay === null ? 0 : overlay.blocks * 512,
       device_bytes: device.size,
       hold,
+      epoch: this.#ctx.store.workspaces.require(workspace).epoch,
     };
   }
 

@@ -36,6 +36,8 @@ export const SOURCE_EVENTS = [
   "cancel",
   /** A measurement is over. */
   "measure",
+  /** The user takes it back from a destination that is gone for good: in a new epoch. */
+  "take-over",
   /** This service came back after it ended without warning. */
   "restart",
 ] as const;
@@ -72,6 +74,8 @@ export const DESTINATION_EVENTS = [
   "source-kept",
   /** A measurement is over. */
   "measure",
+  /** The user takes it over from a source that is gone for good: in a new epoch. */
+  "take-over",
   /** This service came back after it ended without warning. */
   "restart",
 ] as const;
@@ -88,7 +92,7 @@ const SOURCE: Table<SourceState, SourceEvent> = {
   shipping: { "peer-prepared": "prepared", cancel: "cancelled", restart: "cancelled" },
   prepared: { release: "released", measure: "done", cancel: "cancelled", restart: "cancelled" },
   // Only the destination's word ends this: it may already run the workspace.
-  released: { "peer-took": "done", restart: "released" },
+  released: { "peer-took": "done", "take-over": "cancelled", restart: "released" },
   done: { "peer-took": "done", restart: "done" },
   cancelled: { cancel: "cancelled", restart: "cancelled" },
 };
@@ -105,7 +109,7 @@ const DESTINATION: Table<DestinationState, DestinationEvent> = {
   resolving: { build: "building", drop: "dropped", "source-kept": "dropped", restart: "dropped" },
   building: { prepare: "prepared", drop: "dropped", "source-kept": "dropped", restart: "dropped" },
   // No `drop`: the source may have released on the strength of this. It has to be asked.
-  prepared: { take: "taken", measure: "done", "source-kept": "dropped", restart: "prepared" },
+  prepared: { take: "taken", measure: "done", "source-kept": "dropped", "take-over": "taken", restart: "prepared" },
   taken: { take: "taken", finish: "done", restart: "taken" },
   done: { take: "done", finish: "done", restart: "done" },
   dropped: { drop: "dropped", "source-kept": "dropped", restart: "dropped" },

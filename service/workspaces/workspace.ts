@@ -272,6 +272,15 @@ export class Workspace {
     });
   }
 
+  /** Owned here and not running, with everything on disk. @throws CONFLICT; as `suspend` */
+  standStill(): Promise<void> {
+    return this.#turns.ask("suspend", async () => {
+      requireOwned(this.#deps, this.row);
+      const { running } = this;
+      if (running !== null) await this.#shown({}, (shown) => this.#control.suspend(running, shown));
+    });
+  }
+
   /** Whether there may be an input log of it on this host. */
   get recordsInput(): boolean {
     return this.base !== null;

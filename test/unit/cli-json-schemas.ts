@@ -31,6 +31,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   record: workspaceStatusSchema,
   seal: controlMethods.seal.result,
   migrate: controlMethods.migrate.result,
+  takeover: controlMethods.takeover.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
   hosts: controlMethods.hosts.result,

@@ -49,6 +49,13 @@ const HANDLERS: Partial<ControlHandlers> = {
       kept: [{ root: ROOT, bytes: 130_000_000, why: ["work is based on it"] }],
       postponed: false,
     }),
+  takeover: ({ confirmed }) =>
+    Promise.resolve({
+      owner: "laptop",
+      since: "2026-01-02T03:04:05.000Z",
+      ownerSeenAt: null,
+      workspace: confirmed ? WORKSPACE_STATUS : null,
+    }),
   delete: () => Promise.resolve({}),
   shutdown: () => Promise.resolve({}),
 };
@@ -64,6 +71,8 @@ const COMMAND_LINES = [
   "record pause work",
   "seal work",
   "migrate work home",
+  "takeover work",
+  "takeover work --yes",
   "log work",
   "report",
   "hosts",

@@ -24,6 +24,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     console: refuse,
     thumbnail: refuse,
     migrate: refuse,
+    takeover: refuse,
     cancel: refuse,
     measure: refuse,
     log: refuse,
