@@ -13,12 +13,23 @@ describe("everything that two hosts can come to by any order of messages, losses
   it(
     "has one owner, every release on record before it is said, nothing lost, and a way to an end",
     () => {
-      const { states, transitions, finals, counterexample } = check(twoHosts(SERVICE_RULES, { attempts: 2, work: 1 }));
+      const { states, transitions, finals, counterexample } = check(twoHosts(SERVICE_RULES, { attempts: 2, work: 1, takeovers: 0 }));
       console.log(`migrations, there and back or tried twice: ${states} states, ${transitions} transitions, ${finals} ends`);
       expect(counterexample?.trace.join("\n"), counterexample?.what).toBeUndefined();
       // A model in which little happens would prove little.
       expect(states).toBeGreaterThan(100_000);
       expect(finals).toBeGreaterThan(100);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    "also when a host takes over: never two owners in one epoch, the older one fenced in the end, its work kept",
+    () => {
+      const { states, transitions, finals, counterexample } = check(twoHosts(SERVICE_RULES, { attempts: 1, work: 1, takeovers: 1 }));
+      console.log(`a migration and a takeover: ${states} states, ${transitions} transitions, ${finals} ends`);
+      expect(counterexample?.trace.join("\n"), counterexample?.what).toBeUndefined();
+      expect(states).toBeGreaterThan(50_000);
     },
     PATIENCE_MS,
   );
@@ -76,6 +87,11 @@ const MUTATIONS: readonly (readonly [what: string, change: Partial<Rules>, conse
     /neither finish nor go back/,
   ],
   [
+    "a host that was taken over does not heed it",
+    { onEpoch: (mine, theirs) => (mine.isOwner ? "same" : SERVICE_RULES.onEpoch(mine, theirs)) },
+    /neither finish nor go back/,
+  ],
+  [
     "the source forgets that the workspace was taken",
     { onTaken: () => "repeat" },
     /neither finish nor go back/,
@@ -87,7 +103,7 @@ describe("the check finds out when", () => {
     it(
       what,
       () => {
-        const { states, counterexample } = check(twoHosts({ ...SERVICE_RULES, ...change }, { attempts: 1, work: 1 }));
+        const { states, counterexample } = check(twoHosts({ ...SERVICE_RULES, ...change }, { attempts: 1, work: 1, takeovers: 1 }));
         expect(counterexample?.what).toMatch(consequence);
         console.log(`${what}: ${counterexample?.what ?? ""} (${states} states)\n  ${counterexample?.trace.slice(0, -1).join("\n  ") ?? ""}`);
       },

@@ -1,4 +1,5 @@
 import * as decisions from "../../service/migration/decisions.ts";
+import type { Epoch } from "../../protocol/epoch.ts";
 import { ORDERS, type Order } from "../../service/migration/orders.ts";
 import {
   asDestinationState,
@@ -20,7 +21,7 @@ export type Name = "A" | "B";
 
 export interface Rules extends Pick<
   typeof decisions,
-  "verdictOf" | "onVerdict" | "onRelease" | "onTaken" | "mayGoOn" | "sourceAfterRestart" | "destinationAfterRestart" | "destinationAfterBreak"
+  "onEpoch" | "verdictOf" | "onVerdict" | "onRelease" | "onTaken" | "mayGoOn" | "sourceAfterRestart" | "destinationAfterRestart" | "destinationAfterBreak"
 > {
   readonly nextSourceState: typeof nextSourceState;
   readonly nextDestinationState: typeof nextDestinationState;
@@ -50,6 +51,14 @@ const GARBAGE = -1;
 interface Database {
   owner: Name;
   workspace: "runs" | "paused" | "still";
+  /** 0, or 2 × number + which host began it. */
+  epoch: number;
+  /** The other host has still to be told of the takeover. */
+  fencing: boolean;
+  /** Work of the newest generation that is held here. */
+  base: number;
+  /** Work that was set aside because the other host took the workspace over. */
+  returned: number[];
   /** State of this host's end of each attempt. */
   rows: Record<string, string>;
 }
@@ -79,15 +88,21 @@ export interface World {
   attempts: Name[];
   /** The newest work. */
   head: number;
+  /** The newest work of each epoch, as long as no later one goes on from it. */
+  heads: Record<string, number>;
+  /** In which epoch each attempt was begun. */
+  epochs: number[];
+  takeovers: number;
 }
 
 export interface Bounds {
   readonly attempts: number;
   readonly work: number;
+  readonly takeovers: number;
 }
 
 function disk(owner: Name, workspace: Database["workspace"]): Disk {
-  return { db: { owner, workspace, rows: {} }, files: { saved: null, built: {} } };
+  return { db: { owner, workspace, epoch: 0, fencing: false, base: 0, returned: [], rows: {} }, files: { saved: null, built: {} } };
 }
 
 function host(owner: Name, workspace: Database["workspace"]): Host {
@@ -103,13 +118,17 @@ function copyHost({ written, synced, todo, ...rest }: Host): Host {
   return { ...rest, written: copyDisk(written), synced: copyDisk(synced), todo: [...todo] };
 }
 
+function asEpoch(epoch: number): Epoch {
+  return { number: Math.floor(epoch / 2), by: epoch === 0 ? null : epoch % 2 === 0 ? "a" : "b" };
+}
+
 export function other(name: Name): Name {
   return name === "A" ? "B" : "A";
 }
 
 const NAMES: readonly Name[] = ["A", "B"];
 /** Messages that the source of an attempt sends; the others are the destination's. */
-const FROM_SOURCE = new Set(["offer", "index", "residual", "release", "released", "kept", "unknown"]);
+const FROM_SOURCE = new Set(["offer", "index", "residual", "release", "released", "kept", "unknown", "fence"]);
 
 /** One host at one moment, while a transition is worked out. */
 class Turn {
@@ -124,7 +143,7 @@ class Turn {
     this.me = copyHost(before.hosts[name]);
     const { hosts } = before;
     const mine = name === "A" ? { A: this.me, B: hosts.B } : { A: hosts.A, B: this.me };
-    this.world = { hosts: mine, said: before.said, attempts: before.attempts, head: before.head };
+    this.world = { ...before, hosts: mine };
   }
 
   get db(): Database {
@@ -198,7 +217,21 @@ class Turn {
       case "release.say":
         this.say("release", attempt);
         return;
+      case "takeover.record":
+        this.takeOver();
+        return;
+      case "fence.record":
+        this.db.returned = [...this.db.returned, this.me.content];
+        this.db.owner = other(this.name);
+        this.db.workspace = "still";
+        this.db.epoch = Number(attempt);
+        this.db.fencing = false;
+        return;
+      case "fence.say":
+        this.say("fenced", attempt);
+        return;
       case "keep.install":
+        this.db.base = written.files.saved ?? GARBAGE;
         this.db.owner = other(this.name);
         this.db.workspace = "still";
         return;
@@ -223,6 +256,7 @@ class Turn {
           this.db.owner = this.name;
           this.db.workspace = "still";
           this.me.content = written.files.built[attempt] ?? GARBAGE;
+          this.db.base = this.me.content;
         }
         return;
       case "take.say":
@@ -241,6 +275,44 @@ class Turn {
         if (this.isStandingStill()) this.goOn();
         return;
     }
+  }
+
+  /** As in takeover.ts: one transaction with whatever it ends. */
+  takeOver(): void {
+    const { db, me, world } = this;
+    const [attempt, state] = Object.entries(db.rows).find(([, each]) => !isOver(each)) ?? ["0", ""];
+    if (state === "prepared") {
+      this.destination(attempt, "take-over");
+      me.content = me.written.files.built[attempt] ?? GARBAGE;
+    } else if (state === "released") this.source(attempt, "take-over");
+    else me.content = db.base;
+    db.owner = this.name;
+    db.workspace = "runs";
+    db.epoch = 2 * (Math.floor(db.epoch / 2) + 1) + (this.name === "A" ? 0 : 1);
+    db.fencing = true;
+    const goesOn = Object.entries(world.heads).filter(([, head]) => head !== me.content);
+    world.heads = { ...Object.fromEntries(goesOn), [db.epoch]: me.content };
+    me.synced = copyDisk(me.written);
+    if (state === "prepared") {
+      this.begin("take", attempt);
+      this.add("finish.record", attempt);
+    }
+  }
+
+  /** What this host makes of the other's epoch, as in takeover.ts; true when it can go on. */
+  heed(theirs: number): boolean {
+    const { db } = this;
+    const decided = this.rules.onEpoch({ isOwner: db.owner === this.name, epoch: asEpoch(db.epoch) }, asEpoch(theirs));
+    if (decided === "fence-them" && db.owner === this.name) this.say("fence", String(db.epoch));
+    if (decided === "same") return true;
+    if (decided === "fence-them" || Object.values(db.rows).some((state) => !isOver(state))) return false;
+    if (decided === "fenced") this.add("fence.record", String(theirs));
+    else {
+      db.owner = other(this.name);
+      db.epoch = theirs;
+      this.me.synced.db = copyDisk(this.me.written).db;
+    }
+    return true;
   }
 
   /** As at the end of recovery.ts. */
@@ -299,7 +371,13 @@ function receive(turn: Turn, message: string, attempt: string): boolean {
   const state = db.rows[attempt];
   switch (message) {
     case "offer": {
-      if (state !== undefined || db.owner === turn.name) return false;
+      if (state !== undefined) return false;
+      const said = turn.world.said.length;
+      const theirs = turn.world.epochs[Number(attempt) - 1] ?? 0;
+      const outdated = db.epoch;
+      if (!turn.heed(theirs)) return turn.world.said.length > said;
+      if (me.todo.length > 0 || db.epoch !== outdated) return true;
+      if (db.owner === turn.name) return false;
       if (Object.values(db.rows).some((row) => !isOver(row))) return false;
       db.rows[attempt] = "accepted";
       me.synced.db = copyDisk(me.written).db;
@@ -327,6 +405,22 @@ function receive(turn: Turn, message: string, attempt: string): boolean {
     case "prepared":
       if (state !== "shipping" || !turn.source(attempt, "peer-prepared")) return false;
       turn.begin("release", attempt);
+      return true;
+    case "fence": {
+      const epoch = Number(attempt);
+      if (epoch === db.epoch && db.owner !== turn.name) {
+        if (turn.world.said.includes(`fenced:${attempt}`)) return false;
+        turn.say("fenced", attempt);
+        return true;
+      }
+      if (!turn.heed(epoch) || db.epoch > epoch) return false;
+      turn.add("fence.say", attempt);
+      return true;
+    }
+    case "fenced":
+      if (!db.fencing || db.epoch !== Number(attempt)) return false;
+      db.fencing = false;
+      me.synced.db = copyDisk(me.written).db;
       return true;
     case "release":
       return hearReleased(turn, attempt);
@@ -364,6 +458,14 @@ function hearReleased(turn: Turn, attempt: string): boolean {
   return true;
 }
 
+/** Who gets a message. Of a fence the number is that of the epoch. */
+function hearer({ attempts }: World, message: string, attempt: string): Name | null {
+  const isFence = message === "fence" || message === "fenced";
+  const source = isFence ? (Number(attempt) % 2 === 0 ? "A" : "B") : attempts[Number(attempt) - 1];
+  if (source === undefined) return null;
+  return FROM_SOURCE.has(message) ? other(source) : source;
+}
+
 function nextOf(rules: Rules, bounds: Bounds, before: World): Transition<World>[] {
   const found: Transition<World>[] = [];
   const consider = (name: Name, what: string, isCertain: boolean, work: (turn: Turn) => boolean | undefined): void => {
@@ -384,8 +486,7 @@ function nextOf(rules: Rules, bounds: Bounds, before: World): Transition<World>[
       });
     for (const said of before.said) {
       const [message = "", attempt = ""] = said.split(":");
-      const source = before.attempts[Number(attempt) - 1];
-      if (source === undefined || (FROM_SOURCE.has(message) ? other(source) : source) !== name) continue;
+      if (hearer(before, message, attempt) !== name) continue;
       // Questions are answered while something else is under way, but never in the middle of a transaction.
       if (me.todo.length > 0 && (message !== "query" || me.todo[0]?.startsWith("sync-record") === true)) continue;
       consider(name, `hears ${said}`, true, (turn) => receive(turn, message, attempt));
@@ -408,6 +509,11 @@ interface Ways {
 }
 
 function whatItDoesByItself(name: Name, me: Host, { attempts }: World, rules: Rules, { act }: Ways): void {
+  const { fencing, epoch } = me.written.db;
+  if (fencing)
+    act(name, "tells of the takeover", true, (turn) => {
+      turn.say("fence", String(epoch));
+    });
   for (const [attempt, state] of Object.entries(me.written.db.rows)) {
     if (attempts[Number(attempt) - 1] === name) {
       if (state === "suspended")
@@ -435,15 +541,24 @@ function whatItDoesByItself(name: Name, me: Host, { attempts }: World, rules: Ru
 
 function whatUsersDo(name: Name, me: Host, world: World, bounds: Bounds, act: Ways["act"]): void {
   const { owner, workspace, rows } = me.written.db;
+  const open = Object.values(rows).filter((state) => !isOver(state));
+  const mayTakeOver = open.every((state) => state === "prepared" || state === "released") && (owner !== name || open.includes("released"));
+  if (mayTakeOver && world.takeovers < bounds.takeovers)
+    act(name, "user takes over", false, (turn) => {
+      turn.world.takeovers++;
+      turn.add("takeover.record", "0");
+    });
   if (owner !== name || workspace !== "runs" || Object.values(rows).some((state) => !isOver(state))) return;
   if (world.head < bounds.work)
     act(name, "user works", false, (turn) => {
       turn.world.head++;
       turn.me.content = turn.world.head;
+      turn.world.heads = { ...turn.world.heads, [turn.db.epoch]: turn.world.head };
     });
   if (world.attempts.length < bounds.attempts)
     act(name, "user migrates", false, (turn) => {
       turn.world.attempts = [...turn.world.attempts, name];
+      turn.world.epochs = [...turn.world.epochs, turn.db.epoch];
       const attempt = String(turn.world.attempts.length);
       turn.add("begin.record", attempt);
       turn.add("begin.say", attempt);
@@ -460,46 +575,53 @@ export function mayRun(world: World, name: Name, { db }: Disk): boolean {
 
 /** What must never be. */
 export function wrong(world: World): string | null {
+  const { A, B } = world.hosts;
   for (const at of ["written", "synced"] as const)
-    if (NAMES.every((name) => mayRun(world, name, world.hosts[name][at]))) return `two owners (${at})`;
+    if (mayRun(world, "A", A[at]) && mayRun(world, "B", B[at]) && A[at].db.epoch === B[at].db.epoch) return `two owners (${at})`;
   for (const said of world.said) {
     const [message = "", attempt = ""] = said.split(":");
     const source = world.attempts[Number(attempt) - 1] ?? "A";
-    const given = world.hosts[source].synced.db.rows[attempt] ?? "";
-    if ((message === "release" || message === "released") && !["released", "done"].includes(given))
+    const { db } = world.hosts[source].synced;
+    const given = db.rows[attempt] ?? "";
+    const tookBack = given === "cancelled" && db.epoch > (world.epochs[Number(attempt) - 1] ?? 0);
+    if ((message === "release" || message === "released") && !["released", "done"].includes(given) && !tookBack)
       return `the release of ${attempt} was said and is not on record`;
     const had = world.hosts[other(source)].synced.db.rows[attempt] ?? "";
     if (message === "prepared" && !["prepared", "taken", "done", "dropped"].includes(had))
       return `${attempt} was said to be prepared and is not on record`;
     if (message === "taken" && !["taken", "done"].includes(had)) return `${attempt} was said to be taken and is not on record`;
   }
-  return lost(world);
+  for (const epoch in world.heads) if (!isSomewhere(world, Number(epoch), world.heads[epoch] ?? 0)) return `the newest work of epoch ${epoch} is nowhere`;
+  return null;
 }
 
-/** The newest work must be where the workspace is; between release and take, that is in what the destination prepared. */
-function lost(world: World): string | null {
-  const owners = NAMES.filter((name) => mayRun(world, name, world.hosts[name].synced));
-  const [owner] = owners;
-  if (owner !== undefined) return world.hosts[owner].content === world.head ? null : `${owner} owns the workspace without the newest work`;
-  for (const [index, source] of world.attempts.entries()) {
-    const { db, files } = world.hosts[other(source)].synced;
+/**
+ * The newest work of an epoch must be where the workspace is in that epoch; between release and take that is in what the
+ * destination prepared, and after a takeover it may have been set aside.
+ */
+function isSomewhere(world: World, epoch: number, head: number): boolean {
+  const disks = NAMES.map((name) => world.hosts[name].synced);
+  if (disks.some(({ db }) => db.returned.includes(head))) return true;
+  const owner = NAMES.find((name) => mayRun(world, name, world.hosts[name].synced) && world.hosts[name].synced.db.epoch === epoch);
+  if (owner !== undefined) return world.hosts[owner].content === head;
+  return world.attempts.some((source, index) => {
     const attempt = String(index + 1);
-    if (db.rows[attempt] === "prepared" && files.built[attempt] === world.head) return null;
-  }
-  return "nobody owns the workspace, and nobody holds its newest work to take";
+    const { db, files } = world.hosts[other(source)].synced;
+    return db.rows[attempt] === "prepared" && files.built[attempt] === head;
+  });
 }
 
 export function isSettled(world: World): boolean {
   return (
     NAMES.every((name) => {
       const { todo, written } = world.hosts[name];
-      return todo.length === 0 && Object.values(written.db.rows).every((state) => isOver(state));
+      return todo.length === 0 && !written.db.fencing && Object.values(written.db.rows).every((state) => isOver(state));
     }) && NAMES.filter((name) => mayRun(world, name, world.hosts[name].written) && world.hosts[name].written.db.workspace === "runs").length === 1
   );
 }
 
 function keyOfDisk({ db, files }: Disk): string {
-  let key = `${db.owner}${db.workspace} ${files.saved ?? ""}`;
+  let key = `${db.owner}${db.workspace} ${files.saved ?? ""} ${db.epoch} ${db.fencing ? 1 : 0} ${db.base} ${db.returned.join("+")}`;
   for (const attempt in db.rows) key += ` ${attempt}${db.rows[attempt] ?? ""}`;
   for (const attempt in files.built) key += ` ${attempt}:${files.built[attempt] ?? ""}`;
   return key;
@@ -526,8 +648,9 @@ class Keys {
     return number;
   }
 
-  of({ hosts, said, attempts, head }: World): string {
-    return [this.#ofHost(hosts.A), this.#ofHost(hosts.B), this.#number(said.join()), attempts.join(""), head].join();
+  of({ hosts, said, attempts, head, heads, epochs, takeovers }: World): string {
+    const rest = `${said.join()} ${attempts.join("")} ${epochs.join()} ${JSON.stringify(heads)} ${takeovers}`;
+    return [this.#ofHost(hosts.A), this.#ofHost(hosts.B), this.#number(rest), head].join();
   }
 }
 
@@ -535,7 +658,7 @@ export function twoHosts(rules: Rules, bounds: Bounds): Model<World> {
   const keys = new Keys();
   return {
     key: (world) => keys.of(world),
-    start: { hosts: { A: host("A", "runs"), B: host("A", "still") }, said: [], attempts: [], head: 0 },
+    start: { hosts: { A: host("A", "runs"), B: host("A", "still") }, said: [], attempts: [], head: 0, heads: { 0: 0 }, epochs: [], takeovers: 0 },
     next: (world) => nextOf(rules, bounds, world),
     wrong,
     isFinal: isSettled,
