@@ -71,7 +71,6 @@ const COMMAND_LINES = [
   "record pause work",
   "seal work",
   "migrate work home",
-  "takeover work",
   "takeover work --yes",
   "log work",
   "report",
