@@ -28,6 +28,7 @@ import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { suspendCommand } from "./commands/suspend.ts";
 import { uiCommand } from "./commands/ui.ts";
+import { takeoverCommand } from "./commands/takeover.ts";
 import { unpairCommand } from "./commands/unpair.ts";
 import { exitTable } from "./exit-status.ts";
 import { addGlobalOptions, errorOutput, invocationOf, type Body, type Surroundings } from "./invocation.ts";
@@ -48,6 +49,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   pushCommand,
   checkCommand,
   migrateCommand,
+  takeoverCommand,
   hostsCommand,
   pairCommand,
   unpairCommand,

@@ -142,6 +142,19 @@ export const controlMethods = {
     }),
     result: z.strictObject({ plan: importPlanSchema, workspace: workspaceStatusSchema.nullable() }),
   },
+  /** Makes this host the owner of a workspace whose owner is gone for good; without `confirmed` only says what would be lost. */
+  takeover: {
+    params: z.strictObject({ workspace: nameSchema, confirmed: z.boolean().default(false) }),
+    result: z.strictObject({
+      /** The owner so far. */
+      owner: nameSchema,
+      /** What was done there after this moment is lost. */
+      since: z.iso.datetime(),
+      ownerSeenAt: z.iso.datetime().nullable(),
+      /** Null if it was not confirmed. */
+      workspace: workspaceStatusSchema.nullable(),
+    }),
+  },
   delete: { params: workspaceParams, result: z.strictObject({}) },
   start: { params: workspaceParams, result: workspaceStatusSchema },
   suspend: { params: workspaceParams, result: workspaceStatusSchema },

@@ -38,6 +38,12 @@ export const FRAMES = {
   /** Ends the exchange with a reason; as the answer to an offer it is a refusal. */
   abort: { type: 4, kind: "control", max: JSON_BYTES },
   progress: { type: 5, kind: "control", max: SMALL_BYTES },
+  /** How many numbered frames of the other side have come, u32: it need not keep them any longer. */
+  ack: { type: 6, kind: "control", max: 4 },
+  /** The same, as the answer to a greeting that goes on with a link. */
+  resumed: { type: 7, kind: "control", max: 4 },
+  /** All was said: this side does not come back to this link. */
+  bye: { type: 8, kind: "control", max: 0 },
 
   offer: { type: 10, kind: "control", max: JSON_BYTES },
   accept: { type: 11, kind: "control", max: 0 },
@@ -87,6 +93,10 @@ export const FRAMES = {
   /** Which generations of workspaces that both may have does the other host hold? */
   holdings: { type: 92, kind: "control", max: 0 },
   held: { type: 93, kind: "control", max: 512 * 1024 },
+
+  /** The workspace was taken over: what the other host has of it is older and counts no longer. */
+  fence: { type: 94, kind: "control", max: SMALL_BYTES },
+  fenced: { type: 95, kind: "control", max: SMALL_BYTES },
 } as const satisfies Record<string, FrameType>;
 
 export type FrameName = keyof typeof FRAMES;
@@ -94,6 +104,13 @@ export type FrameName = keyof typeof FRAMES;
 export interface Frame {
   readonly name: FrameName;
   readonly payload: Buffer;
+}
+
+const UNNUMBERED: ReadonlySet<FrameName> = new Set(["hello", "ping", "pong", "abort", "progress", "ack", "resumed", "bye"]);
+
+/** Whether the frame is part of what is said, and is said again over a new connection; the others are about the link. */
+export function isNumbered(name: FrameName): boolean {
+  return !UNNUMBERED.has(name);
 }
 
 const NAME_OF_TYPE = new Map<number, FrameName>(
@@ -198,6 +215,11 @@ export class ByteCounter {
   add(name: FrameName, payloadBytes: number): void {
     const { kind } = FRAMES[name];
     this.#bytes.set(kind, this.of(kind) + frameBytes(payloadBytes));
+  }
+
+  /** Bytes of frames about the connection. */
+  addControl(bytes: number): void {
+    this.#bytes.set("control", this.of("control") + bytes);
   }
 
   of(kind: ByteKind): number {

@@ -61,6 +61,8 @@ export interface ServiceContext {
   readonly log: Logger;
   /** A twin's input is typed and clicked in a viewer's window, not sent to its QEMU. */
   readonly replayInViewer: boolean;
+  /** How long a migration waits for a lost connection to come back, in milliseconds. */
+  readonly patienceMs: number;
   /** Fires when the service stops. */
   readonly stopping: AbortSignal;
   /** Probed once and remembered. */

@@ -7,7 +7,10 @@ import { parsePeerAddress } from "../protocol/peer-address.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 
 const USAGE = "node service/main.ts --state DIR --name HOST [--listen SOCKET] [--listen-tls HOST:PORT] [--ssh-config FILE] [--peer NAME=SOCKET]... [--stop-machines]" +
-  " [--keep-logs DAYS] [--no-pause-key] [--replay-in-viewer]";
+  " [--keep-logs DAYS] [--no-pause-key] [--patience MINUTES] [--replay-in-viewer]";
+
+/** Longer than a night without network. */
+const PATIENCE_MINUTES = 12 * 60;
 
 interface Arguments extends ServiceOptions {
   /** Machines are suspended when the service is told to end by a signal. */
@@ -23,6 +26,11 @@ function hostName(text: string): string {
 function days(text: string): number {
   if (/^\d{1,5}$/.test(text)) return Number(text);
   throw new HomewardError("USAGE", `"${text}" is not a number of days`);
+}
+
+function minutes(text: string): number {
+  if (/^\d{1,5}(\.\d{1,3})?$/.test(text)) return Number(text);
+  throw new HomewardError("USAGE", `"${text}" is not a number of minutes`);
 }
 
 function parsePeer(text: string): [name: string, socket: string] {
@@ -42,6 +50,7 @@ function parseArguments(): Arguments {
       "ssh-config": { type: "string" },
       peer: { type: "string", multiple: true, default: [] },
       "keep-logs": { type: "string" },
+      patience: { type: "string" },
       "no-pause-key": { type: "boolean", default: false },
       "replay-in-viewer": { type: "boolean", default: false },
       "stop-machines": { type: "boolean", default: false },
@@ -58,6 +67,7 @@ function parseArguments(): Arguments {
     pauseKey: !values["no-pause-key"],
     replayInViewer: values["replay-in-viewer"],
     keepLogsDays: values["keep-logs"] === undefined ? null : days(values["keep-logs"]),
+    patienceMs: (values.patience === undefined ? PATIENCE_MINUTES : minutes(values.patience)) * 60_000,
     stopMachines: values["stop-machines"],
   };
 }

@@ -42,6 +42,8 @@ export interface ServiceOptions {
   readonly keepLogsDays: number | null;
   /** See ServiceContext. */
   readonly replayInViewer: boolean;
+  /** How long a migration waits for a lost connection to come back, in milliseconds. */
+  readonly patienceMs: number;
 }
 
 /** Migrations that take longer to come to a halt are settled by the next service, as after a crash. */
@@ -139,8 +141,8 @@ export class Service {
       const claimed = new Set(peers.keys());
       const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity, sshConfig });
       const directory = new PeerDirectory(hostName, store, paired, peers);
-      const { replayInViewer } = options;
-      await service.#open({ ...deps, workspaces, peers: directory, requireHardware, replayInViewer }, { deps, paired, identity }, options);
+      const { patienceMs, replayInViewer } = options;
+      await service.#open({ ...deps, workspaces, peers: directory, requireHardware, patienceMs, replayInViewer }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {

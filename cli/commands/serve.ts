@@ -21,6 +21,7 @@ interface Options {
   readonly keepLogs?: number;
   readonly pauseKey: boolean;
   readonly replayInViewer?: boolean;
+  readonly patience?: number;
 }
 
 function hostName(text: string): string {
@@ -51,7 +52,7 @@ function listenArguments(places: readonly string[]): string[] {
   });
 }
 
-function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pauseKey, peer = [], sshConfig, replayInViewer }: Options): string[] {
+function serviceArguments(stateDir: string, { name, listen = [], keepLogs, patience, pauseKey, peer = [], sshConfig, replayInViewer }: Options): string[] {
   return [
     SERVICE,
     "--state",
@@ -61,6 +62,7 @@ function serviceArguments(stateDir: string, { name, listen = [], keepLogs, pause
     ...listenArguments(listen),
     ...(sshConfig === undefined ? [] : ["--ssh-config", resolve(sshConfig)]),
     ...(keepLogs === undefined ? [] : ["--keep-logs", String(keepLogs)]),
+    ...(patience === undefined ? [] : ["--patience", String(patience)]),
     ...(pauseKey ? [] : ["--no-pause-key"]),
     ...(replayInViewer === true ? ["--replay-in-viewer"] : []),
     ...peer.flatMap((entry) => ["--peer", entry]),
@@ -115,6 +117,11 @@ export function serveCommand(): CommandEntry {
         "--keep-logs <days>",
         "forget input logs this long after the next generation, 0 to 36500 (default: keep them with their generation)",
         wholeNumber(0, 36_500),
+      )
+      .option(
+        "--patience <minutes>",
+        "how long a migration waits for a lost connection to come back, 0 to 43200 (default: 720)",
+        wholeNumber(0, 43_200),
       )
       .option("--no-pause-key", "give Ctrl+Alt+Shift+F12 to the guest; it pauses the recording otherwise")
       .option("--ssh-config <file>", "settings for ssh in place of yours, for hosts that are paired as ssh://... (default: yours)")

@@ -19,6 +19,14 @@ function counted(count: number, unit: string): string {
   return `${whole} ${unit}${whole === 1 ? "" : "s"} ago`;
 }
 
+/** How long it is since then, to the minute: "3 days 2 h 5 min", "2 h 0 min", "0 min". */
+export function duration(since: string, now: Date): string {
+  const minutes = Math.max(0, Math.floor((now.getTime() - Date.parse(since)) / 60_000));
+  const [days, hours] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)];
+  const parts = [days > 0 ? `${days} ${days === 1 ? "day" : "days"}` : "", minutes >= 60 ? `${hours} h` : "", `${minutes % 60} min`];
+  return parts.filter((part) => part !== "").join(" ");
+}
+
 /** "2026-01-02 03:04" in this computer's own time zone. */
 export function localTime(at: string): string {
   const date = new Date(at);

@@ -76,9 +76,11 @@ function moving({ migration }: WorkspaceStatus): string | null {
   if (migration === null) return null;
   const { row, progress } = migration;
   const percent =
-    progress?.total === undefined || progress.total === 0
-      ? ""
-      : `, ${printable(progress.phase)} ${Math.round((100 * progress.done) / progress.total)} %`;
+    progress?.phase === "waiting" && progress.note !== undefined
+      ? `, ${printable(progress.note)}`
+      : progress?.total === undefined || progress.total === 0
+        ? ""
+        : `, ${printable(progress.phase)} ${Math.round((100 * progress.done) / progress.total)} %`;
   const error = row.error === null ? "" : `: ${printable(row.error)}`;
   return `${row.role === "source" ? "to" : "from"} ${row.peer}: ${row.state}${percent}${error}`;
 }

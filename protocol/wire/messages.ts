@@ -2,6 +2,7 @@ import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
 import { nameSchema } from "../control.ts";
 import { pushFileSchema, pushFilesSchema } from "../push.ts";
+import { epochSchema } from "../epoch.ts";
 import { generationManifestSchema, sha256Schema } from "../generation.ts";
 import { machineDefinitionSchema } from "../machine.ts";
 import { migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
@@ -13,6 +14,9 @@ const count = z.int().nonnegative();
 const seconds = z.number().nonnegative().max(1e9);
 const idSchema = z.uuid();
 
+/** The secret name of a link, by which a new connection goes on with it: 128 random bits. */
+const sessionSchema = z.string().regex(/^[0-9a-f]{32}$/, "not a link's name");
+
 /** Of `magic` and `version` only the former is fixed: a newer version may add to its greeting. */
 export const helloSchema = z.object({
   magic: z.literal(WIRE_MAGIC),
@@ -20,6 +24,10 @@ export const helloSchema = z.object({
   host: nameSchema,
   /** The sender's clock, for whoever wonders whether the two agree; nothing else depends on it. */
   time: z.iso.datetime().optional(),
+  /** From whoever connects: the name of this link, should it be gone on with later. */
+  session: sessionSchema.optional(),
+  /** From whoever connects again: the link that this goes on with, and how many numbered frames came over it. */
+  resume: z.strictObject({ session: sessionSchema, received: z.int().nonnegative().max(0xffff_ffff) }).optional(),
 });
 
 const errorCodes = Object.keys(EXIT_STATUS) as [ErrorCode, ...ErrorCode[]];
@@ -50,7 +58,14 @@ export const offerSchema = z.strictObject({
   overlay_bytes: count,
   device_bytes: count,
   hold: z.boolean(),
+  /** Missing: it was never taken over. */
+  epoch: epochSchema.optional(),
 });
+
+/** `root`: the generation that it was taken over with. */
+export const fenceSchema = z.strictObject({ workspace: nameSchema, epoch: epochSchema, root: sha256Schema });
+/** `kept_as`: the workspace that the other host's own work is now; null if it had none. */
+export const fencedSchema = z.strictObject({ workspace: nameSchema, kept_as: nameSchema.nullable() });
 
 /**
  * `whole`: the device state was not sent as a delta. `recording_paused`: the user has paused the recording, which then stays
@@ -143,6 +158,8 @@ export const MESSAGES = {
   pushStart: pushStartSchema,
   pushed: pushedSchema,
   held: heldSchema,
+  fence: fenceSchema,
+  fenced: fencedSchema,
 } as const satisfies Partial<Record<FrameName, z.ZodType>>;
 
 export type MessageName = keyof typeof MESSAGES;

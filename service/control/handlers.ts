@@ -60,6 +60,12 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const { plan, workspace } = await workspaces.import(params, call);
       return { plan, workspace: workspace === null ? null : await status(workspace) };
     },
+    takeover: async ({ workspace: name, confirmed }, { signal }) => {
+      const { takeover } = migrations;
+      if (!confirmed) return { ...takeover.preview(name), workspace: null };
+      const loss = await takeover.run(name, signal);
+      return { ...loss, workspace: await status(workspaces.get(name)) };
+    },
     delete: async ({ workspace }) => {
       await workspaces.delete(workspace);
       return {};
@@ -154,7 +160,11 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       pending: paired.pending(),
     }),
     pair: (params) => paired.pair(params),
-    unpair: ({ name }) => Promise.resolve(paired.unpair(name)),
+    unpair: ({ name }) => {
+      const host = paired.unpair(name);
+      migrations.endWith(name);
+      return Promise.resolve(host);
+    },
     doctor: (_params, call) => runDoctor({ stateDir: ctx.store.paths.stateDir, signal: call.signal }),
     ui: ({ port }) => openPages(port),
     gc: ({ dryRun }) => workspaces.collectGarbage(dryRun ? "find" : "remove"),

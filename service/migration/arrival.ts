@@ -54,6 +54,7 @@ export class Arrival {
   /** Whether the generation was not there before: then a migration that comes to nothing removes it again. */
   #recordingPaused = false;
   #isNewGeneration = false;
+  #prepared: Prepared | null = null;
 
   constructor(ctx: ServiceContext, options: ArrivalOptions) {
     this.#ctx = ctx;
@@ -67,7 +68,7 @@ export class Arrival {
    * Receives and verifies. A migration's new generation is stored, and the journal says `prepared`, when this returns;
    * a measurement's files are gone again.
    */
-  async run(): Promise<Prepared> {
+  async run(): Promise<void> {
     const { link, offer, journal } = this.#options;
     try {
       await link.sendBytes("accept");
@@ -79,7 +80,7 @@ export class Arrival {
       const { trees, prepared } = await this.#build(state, received, twin);
       if (offer.kind === "migration") await this.#store(state, received.manifest, trees);
       else journal.advance("prepare");
-      return prepared;
+      this.#prepared = prepared;
     } catch (error) {
       this.#log.reject(error);
       this.#failed.abort(error);
@@ -87,6 +88,12 @@ export class Arrival {
     } finally {
       await this.#cleanUp();
     }
+  }
+
+  /** What to tell the source once `run` is over. */
+  get prepared(): Prepared {
+    if (this.#prepared === null) throw new HomewardError("INTERNAL", "nothing is prepared yet");
+    return this.#prepared;
   }
 
   /** Begins what can be made ready while the user still works on the other host. */

@@ -5,6 +5,8 @@ import { HomewardError } from "../../common/errors.ts";
 const END_MS = 30_000;
 
 interface Current {
+  /** Of the migration, or of the generation that is laid down. */
+  readonly id: string;
   readonly peer: string;
   readonly stop: AbortController;
   readonly over: Promise<void>;
@@ -18,9 +20,12 @@ export class Arrivals {
    * Does the work of an arrival. It gets the signal that tells it to end.
    * @param peer the host that the workspace comes from
    */
-  async run(workspace: string, peer: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async run(
+    { id, workspace, peer }: { readonly id: string; readonly workspace: string; readonly peer: string },
+    work: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
     const over = Promise.withResolvers<undefined>();
-    const current: Current = { peer, stop: new AbortController(), over: over.promise };
+    const current: Current = { id, peer, stop: new AbortController(), over: over.promise };
     this.#current.set(workspace, current);
     try {
       await work(current.stop.signal);
@@ -43,7 +48,20 @@ export class Arrivals {
   async endEarlier(workspace: string, peer: string, signal: AbortSignal): Promise<void> {
     const current = this.#current.get(workspace);
     if (current?.peer !== peer) return;
-    current.stop.abort(new HomewardError("CANCELLED", `${peer} has begun anew`));
+    await this.#end(current, `${peer} has begun anew`, workspace, signal);
+  }
+
+  /**
+   * Ends the arrival of this migration if it is under way, because it is known by now what became of it, and waits for that.
+   * @throws TIMEOUT, CANCELLED
+   */
+  async endSettled(id: string, workspace: string, signal: AbortSignal): Promise<void> {
+    const current = this.#current.get(workspace);
+    if (current?.id === id) await this.#end(current, "it was settled over another connection", workspace, signal);
+  }
+
+  async #end(current: Current, why: string, workspace: string, signal: AbortSignal): Promise<void> {
+    current.stop.abort(new HomewardError("CANCELLED", why));
     await withTimeout(abortable(current.over, signal), END_MS, `the last migration of ${workspace}`);
   }
 }

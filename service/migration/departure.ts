@@ -15,6 +15,7 @@ import { collectFrames } from "./collect-frames.ts";
 import { incomingRunId } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
 import { LinkRate, residualLevel } from "./link-rate.ts";
+import { inOrder } from "./orders.ts";
 import { OutgoingState, type StateAtRest } from "./outgoing-state.ts";
 import type { PeerLink } from "./peer-link.ts";
 import { unexpected } from "./unexpected.ts";
@@ -86,9 +87,8 @@ export class Departure {
   async run(): Promise<Departed> {
     const { journal, id, base, progress, signal, link } = this.#options;
     const clock = new PhaseClock();
-    const { state, recordingPaused, log, notes } = await this.#options.atRest();
+    const { state, recordingPaused, log, notes } = await this.#suspend();
     this.#recordingPaused = recordingPaused;
-    journal.advance("suspend");
     const suspend = clock.next();
     const logNotes = await this.#sendLog(log);
     const logSeconds = clock.next();
@@ -113,6 +113,19 @@ export class Departure {
       await outgoing.close();
       await this.#ctx.runDirs.remove(incomingRunId(id));
     }
+  }
+
+  async #suspend(): Promise<AtRest> {
+    const saved: AtRest[] = [];
+    await inOrder("suspend", {
+      save: async () => saved.push(await this.#options.atRest()),
+      record: () => {
+        this.#options.journal.advance("suspend");
+      },
+    });
+    const [atRest] = saved;
+    if (atRest === undefined) throw new HomewardError("INTERNAL", "nothing was saved");
+    return atRest;
   }
 
   /** @returns what the user should know about it */

@@ -10,10 +10,12 @@ import { requireNotMigrating } from "./admission.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
+import { LinkSessions } from "./link-sessions.ts";
 import { recoverMigrations } from "./recovery.ts";
-import { servePeer } from "./serve-peer.ts";
+import { servePeer, type Serving } from "./serve-peer.ts";
 import { Settlement } from "./settlement.ts";
-import { SourceJob, type SourceJobOptions } from "./source-job.ts";
+import { Takeover } from "./takeover.ts";
+import { OvertakenError, SourceJob, type SourceJobOptions } from "./source-job.ts";
 
 export interface MigrationRequest {
   readonly workspace: string;
@@ -42,15 +44,21 @@ export interface JobOptions {
 
 /** Every migration of this host, as source and as destination. */
 export class Migrations {
+  readonly takeover: Takeover;
   readonly #ctx: ServiceContext;
   readonly #settlement: Settlement;
-  readonly #arriving = { arrivals: new Arrivals(), pushes: new Arrivals() };
+  readonly #arrivals = new Arrivals();
+  readonly #pushes = new Arrivals();
+  readonly #sessions = new LinkSessions();
   /** Connections that other hosts opened. */
   readonly #serving = new Set<Promise<void>>();
+  readonly #shared: Serving;
 
   constructor(ctx: ServiceContext) {
     this.#ctx = ctx;
     this.#settlement = new Settlement(ctx);
+    this.takeover = new Takeover(ctx, this.#settlement);
+    this.#shared = { settlement: this.#settlement, arrivals: this.#arrivals, pushes: this.#pushes, sessions: this.#sessions, takeover: this.takeover };
   }
 
   /**
@@ -172,7 +180,7 @@ export class Migrations {
     this.#ctx.log.info({ migration: id, workspace, peer, kind, mode }, "a migration begins");
     const letGo = this.#ctx.store.generations.hold(options.base.root);
     try {
-      const report = await new SourceJob(this.#ctx, this.#settlement, options).run();
+      const report = await new SourceJob(this.#ctx, this.#settlement, options).run().catch((error: unknown) => this.#maybeFenced(error, peer));
       this.#ctx.log.info({ migration: id, bytes: report.bytes.total }, "a migration ended");
       return report;
     } catch (error) {
@@ -184,18 +192,34 @@ export class Migrations {
     }
   }
 
+  /** A destination that took the workspace over said so instead of accepting it. @throws the error that the user gets */
+  async #maybeFenced(error: unknown, peer: string): Promise<never> {
+    if (!(error instanceof HomewardError) || !(error.cause instanceof OvertakenError)) throw error;
+    const { fence } = error.cause;
+    const heeded = await this.takeover.heed(fence, peer);
+    const keptAs = heeded === "outdated" ? null : heeded.keptAs;
+    throw new HomewardError("CONFLICT", `${peer} took ${fence.workspace} over`, {
+      ...(keptAs === null ? {} : { hint: `What was done here since is kept as ${keptAs}.`, data: { keptAs } }),
+    });
+  }
+
   /**
    * Serves one connection from another host until it ends; never throws. How many there may be, whoever listens decides.
    * @param certified the host that a certificate proves to be at the other end; null where its name is all there is
    */
   acceptPeer(stream: Duplex, certified: string | null): void {
     stream.on("error", () => undefined);
-    const serving = servePeer(this.#ctx, this.#settlement, this.#arriving, stream, certified)
+    const serving = servePeer(this.#ctx, this.#shared, stream, certified)
       .catch((error: unknown) => {
         this.#ctx.log.warn({ err: error }, "a connection from another host");
       })
       .finally(() => this.#serving.delete(serving));
     this.#serving.add(serving);
+  }
+
+  /** A host is a stranger from now on: what is under way with it ends. */
+  endWith(peer: string): void {
+    this.#sessions.end(peer, new HomewardError("CONFLICT", `${this.#ctx.hostName} is no longer paired with ${peer}`));
   }
 
   /** Resolves when no other host is being served: after `ctx.stopping` fired, twins and unfinished files are gone then. */
@@ -204,8 +228,9 @@ export class Migrations {
   }
 
   /** Settles what a crash left behind; to be called once at service start, after the workspaces were adopted. */
-  recover(): Promise<void> {
-    return recoverMigrations(this.#ctx, this.#settlement);
+  async recover(): Promise<void> {
+    await recoverMigrations(this.#ctx, this.#settlement);
+    this.takeover.recover();
   }
 
   /** Newest first. */

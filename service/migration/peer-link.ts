@@ -2,79 +2,76 @@ import type { Duplex } from "node:stream";
 import { abortReason } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
-import {
-  ByteCounter,
-  FrameParser,
-  WIRE_MAGIC,
-  WIRE_VERSION,
-  frameHeader,
-  type Frame,
-  type FrameName,
-} from "../../protocol/wire.ts";
+import { ByteCounter, frameBytes, isNumbered, type Frame, type FrameName } from "../../protocol/wire.ts";
 import { decodeMessage, encodeMessage, type Message, type MessageName } from "../../protocol/wire/messages.ts";
-import { drained } from "./drained.ts";
+import { abortPayload, type FrameChannel } from "./frame-channel.ts";
 import { FrameQueue } from "./frame-queue.ts";
-import { LINK_TIMES, SignsOfLife, type LinkTimes } from "./signs-of-life.ts";
+import { greet, type GreetOptions, type Greeted } from "./greeting.ts";
+import { Outage } from "./outage.ts";
+import { answerResume, reconnect } from "./reconnect.ts";
+import { ResendBuffer } from "./resend-buffer.ts";
+import { LINK_TIMES } from "./signs-of-life.ts";
 import { unexpected } from "./unexpected.ts";
 import { fromWireProgress } from "./wire-progress.ts";
 
-/** How long a link that is being closed may take to hand over its last bytes. */
-const CLOSE_MS = 10_000;
+/** Each time so much has come the other side is told, so that it need not keep it. */
+const ACK_BYTES = 1024 * 1024;
 
-export interface LinkOptions {
-  /** Name of this host, as the greeting gives it. */
-  readonly host: string;
-  readonly signal?: AbortSignal;
-  readonly times?: LinkTimes;
+export interface LinkOptions extends GreetOptions {
+  /** Secret name that this side gives the link, so that it can be gone on with over another connection. */
+  readonly session?: string;
+}
+
+/** What to do when the connection of a link is lost. */
+export interface Patience {
+  /** How long the link waits for another one. */
+  readonly ms: number;
+  /** How the other host is reached again; null where it has to come back by itself. */
+  readonly connect: ((signal: AbortSignal) => Promise<Duplex>) | null;
+  /** Told every second how long it waits, and null when it goes on. */
+  readonly onOutage: (lastedMs: number | null) => void;
 }
 
 /**
- * One connection to another host, on any duplex stream: frames both ways, greeting, back-pressure in both directions,
- * signs of life, and an exact count of its bytes.
+ * An exchange with another host: frames both ways, in order and each once, with back-pressure in both directions and an exact
+ * count of bytes. It has one connection, or, with patience (`outlast`), one after the other.
  */
 export class PeerLink {
   /** Name the other host gave itself. */
-  peer = "";
+  readonly peer: string;
   /** How far the other host's clock was ahead of this one's at its greeting, in milliseconds; null if unsaid. */
-  clockAheadMs: number | null = null;
+  readonly clockAheadMs: number | null;
+  /** Its secret name; null if it cannot be gone on with. */
+  readonly session: string | null;
   readonly bytes = new ByteCounter();
   /** Fires, with the reason, as soon as nothing more can be expected from this link. */
   readonly signal: AbortSignal;
+  readonly #options: LinkOptions;
   readonly #failure = new AbortController();
-  readonly #stream: Duplex;
-  readonly #parser = new FrameParser();
   readonly #queue = new FrameQueue();
-  readonly #life: SignsOfLife;
-  readonly #pongs: (() => void)[] = [];
+  readonly #pongs: PromiseWithResolvers<undefined>[] = [];
+  /** Null while there is none. */
+  #channel: FrameChannel | null = null;
+  #patience: Patience | null = null;
+  #kept: ResendBuffer | null = null;
+  #outage: Outage | null = null;
+  /** Numbered frames, each way, and how much of them came since that was last said. */
+  #sent = 0;
+  #received = 0;
+  #unsaidBytes = 0;
+  #onAck: (() => void)[] = [];
   #onProgress: ((update: ProgressUpdate) => void) | null = null;
   #closing = false;
 
-  private constructor(stream: Duplex, times: LinkTimes) {
+  /** A link that begins with this connection. @param session its name, whoever gave it */
+  constructor({ channel, hello, bytes }: Greeted, options: LinkOptions) {
     this.signal = this.#failure.signal;
-    this.#stream = stream;
-    stream.on("data", (chunk: Buffer) => {
-      this.#received(chunk);
-    });
-    stream.on("error", (error) => {
-      this.#fail(new HomewardError("PEER", `the connection to ${this.#name()} broke: ${error.message}`, { cause: error }));
-    });
-    stream.on("end", () => {
-      this.#ended();
-    });
-    stream.on("close", () => {
-      this.#fail(this.#vanished());
-    });
-    this.#life = new SignsOfLife({
-      times,
-      onIdle: () => {
-        this.#pingIdle();
-      },
-      onDead: () => {
-        this.#fail(new HomewardError("PEER", `${this.#name()} gave no sign of life for ${times.deadMs / 1000} s`));
-        stream.destroy();
-      },
-      isReading: () => !stream.isPaused(),
-    });
+    this.#options = options;
+    this.peer = hello.host;
+    this.session = options.session ?? null;
+    this.clockAheadMs = hello.time === undefined ? null : Date.parse(hello.time) - Date.now();
+    this.bytes.addControl(bytes);
+    this.#use(channel);
   }
 
   /**
@@ -82,35 +79,48 @@ export class PeerLink {
    * @throws PEER when something else than a Homeward host of this version is there, or nothing answers
    */
   static async open(stream: Duplex, options: LinkOptions): Promise<PeerLink> {
-    const link = new PeerLink(stream, options.times ?? LINK_TIMES);
-    const keepOn = options.signal === undefined ? null : link.endOn(options.signal);
-    try {
-      await link.send("hello", { magic: WIRE_MAGIC, version: WIRE_VERSION, host: options.host, time: new Date().toISOString() });
-      const hello = await link.expect("hello");
-      link.peer = hello.host;
-      if (hello.time !== undefined) link.clockAheadMs = Date.parse(hello.time) - Date.now();
-      if (hello.version !== WIRE_VERSION)
-        throw new HomewardError("PEER", `${hello.host} speaks version ${hello.version} of the protocol, not ${WIRE_VERSION}`, {
-          hint: "Update Homeward on the host with the lower version.",
-        });
-      return link;
-    } catch (error) {
-      // Not waited for: something else than a Homeward host may never close its side.
-      void link.abort(error);
-      throw error;
-    } finally {
-      keepOn?.();
-    }
+    const { session } = options;
+    return new PeerLink(await greet(stream, options, session === undefined ? {} : { session }), options);
   }
 
   /** Whether what was sent already waits for the other side. */
   get isFull(): boolean {
-    return this.#stream.writableNeedDrain;
+    return this.#channel?.isFull ?? true;
+  }
+
+  get isConnected(): boolean {
+    return this.#channel !== null;
   }
 
   /** Where progress messages of the other side go; they are never received as frames. */
   set onProgress(listener: ((update: ProgressUpdate) => void) | null) {
     this.#onProgress = listener;
+  }
+
+  /** From now on a lost connection does not end this link. Both sides do so at the same frame. */
+  outlast(patience: Patience): void {
+    this.#patience = patience;
+    this.#kept = new ResendBuffer(this.#sent);
+  }
+
+  /** From now on the link ends with its connection, and at once if there is none. */
+  endWithConnection(): void {
+    this.#patience = null;
+    this.#kept = null;
+    if (this.#channel === null) this.#fail(this.#vanished());
+    this.#wakeSenders();
+  }
+
+  /**
+   * Goes on over a connection that the other host made for this; the one before is dropped.
+   * @param theirs numbered frames that it says came
+   * @throws PEER if that cannot be; the link is as it was then
+   */
+  goOnOver(greeted: Greeted, theirs: number): void {
+    if (this.#kept === null || this.#closing || this.signal.aborted) throw new HomewardError("PEER", "that exchange is over");
+    this.#kept.acknowledge(theirs);
+    this.bytes.addControl(answerResume(greeted, this.#received));
+    this.#goOn(greeted.channel);
   }
 
   /** Sends a message; resolves when the stream takes more. @throws the reason of `signal` once the link is gone */
@@ -120,18 +130,31 @@ export class PeerLink {
 
   /** Sends a frame with a binary payload (or none); resolves when the stream takes more. */
   async sendBytes(name: FrameName, payload: Uint8Array = new Uint8Array(0)): Promise<void> {
-    if (this.signal.aborted) throw abortReason(this.signal);
-    if (!this.#write(name, payload)) await drained(this.#stream, this.signal);
+    this.#throwIfGone();
+    const numbered = isNumbered(name);
+    if (numbered) {
+      this.#sent++;
+      this.#kept?.add({ name, payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength) });
+    }
+    // It is counted once, however often it has to be sent; what is not numbered is not kept for another connection.
+    if (numbered || this.#channel !== null) this.bytes.add(name, payload.length);
+    if (this.#channel?.write(name, payload) === false) await this.#channel.drained();
+    this.#throwIfGone();
+    while (this.#kept?.isFull === true) {
+      await new Promise<void>((resolve) => this.#onAck.push(resolve));
+      this.#throwIfGone();
+    }
   }
 
-  #write(name: FrameName, payload: Uint8Array): boolean {
-    this.#life.said();
+  #throwIfGone(): void {
+    if (this.signal.aborted) throw abortReason(this.signal);
+  }
+
+  /** Sends something about the link itself, if there is a connection. */
+  #say(name: FrameName, payload: Uint8Array = new Uint8Array(0)): void {
+    if (this.#channel?.isOpen !== true) return;
     this.bytes.add(name, payload.length);
-    this.#stream.cork();
-    this.#stream.write(frameHeader(name, payload.length));
-    const more = payload.length === 0 || this.#stream.write(payload);
-    this.#stream.uncork();
-    return more && !this.#stream.writableNeedDrain;
+    this.#channel.write(name, payload);
   }
 
   /** The next frame. @throws the reason of `signal` once the link is gone and everything that came was taken */
@@ -139,13 +162,10 @@ export class PeerLink {
     for (;;) {
       const frame = this.#queue.take();
       if (frame !== null) {
-        if (this.#queue.hasRoom && this.#stream.isPaused()) {
-          this.#life.heard();
-          this.#stream.resume();
-        }
+        if (this.#queue.hasRoom) this.#channel?.resume();
         return frame;
       }
-      if (this.signal.aborted) throw abortReason(this.signal);
+      this.#throwIfGone();
       await this.#queue.changed();
     }
   }
@@ -172,13 +192,18 @@ export class PeerLink {
     }
   }
 
-  /** Round trip in milliseconds, counted from when the ping was handed to the stream behind everything before it. */
+  /**
+   * Round trip in milliseconds, counted from when the ping was handed to the stream behind everything before it.
+   * @throws PEER when the connection is lost meanwhile
+   */
   async ping(): Promise<number> {
     const sent = performance.now();
-    const answered = new Promise<void>((resolve) => this.#pongs.push(resolve));
+    const pong = Promise.withResolvers<undefined>();
+    pong.promise.catch(() => undefined);
+    this.#pongs.push(pong);
+    if (this.#channel === null) this.#endPings();
     await this.sendBytes("ping");
-    await answered;
-    if (this.signal.aborted) throw abortReason(this.signal);
+    await pong.promise;
     return performance.now() - sent;
   }
 
@@ -196,104 +221,166 @@ export class PeerLink {
 
   /** Tells the other side why this ends, and closes. Never throws. */
   async abort(thrown: unknown): Promise<void> {
-    const error = toHomewardError(thrown);
-    if (!this.signal.aborted && !this.#closing && this.#stream.writable)
-      this.#write(
-        "abort",
-        encodeMessage("abort", {
-          code: error.code,
-          message: error.message.slice(0, 4000),
-          hint: error.hint?.slice(0, 1000) ?? null,
-        }),
-      );
-    this.#fail(error);
+    if (!this.signal.aborted && !this.#closing) this.#say("abort", abortPayload(thrown));
+    this.#fail(thrown);
     await this.close();
   }
 
-  /** Hands over what was sent and closes; resolves when the stream is gone. Never throws. */
+  /** Hands over what was sent and closes; resolves when the connection is gone. Never throws. */
   async close(): Promise<void> {
+    if (!this.#closing && !this.signal.aborted && this.#kept !== null) this.#say("bye");
     this.#closing = true;
-    if (!this.#stream.closed)
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(() => this.#stream.destroy(), CLOSE_MS);
-        this.#stream.once("close", () => {
-          clearTimeout(timer);
-          resolve();
-        });
-        // Nobody takes what still comes, but the other side's end is only seen when it is read.
-        this.#stream.resume();
-        this.#stream.end();
-      });
+    const channel = this.#channel;
+    await channel?.close();
     this.#fail(this.#vanished());
   }
 
-  #received(chunk: Buffer): void {
-    this.#life.heard();
-    if (this.signal.aborted) return;
-    try {
-      for (const frame of this.#parser.push(chunk)) {
-        this.bytes.add(frame.name, frame.payload.length);
-        if (!this.#closing) this.#dispatch(frame);
-      }
-    } catch (error) {
-      void this.abort(error);
-      return;
-    }
-    if (this.#queue.isFull && !this.#closing) this.#stream.pause();
+  #use(channel: FrameChannel): void {
+    this.#channel = channel;
+    channel.onIdle = () => {
+      if (!this.#closing) this.#say("ping");
+    };
+    channel.listen({
+      onFrame: (frame) => {
+        if (channel === this.#channel) this.#take(frame);
+      },
+      onGarbage: (error) => void this.abort(error),
+      onEnd: (error) => {
+        if (channel === this.#channel) this.#lost(error);
+      },
+    });
+    if (this.#queue.isFull) channel.pause();
   }
 
-  #dispatch(frame: Frame): void {
-    switch (frame.name) {
+  #take(frame: Frame): void {
+    this.bytes.add(frame.name, frame.payload.length);
+    if (this.#closing || this.signal.aborted) return;
+    try {
+      if (isNumbered(frame.name)) this.#enqueue(frame);
+      else this.#hear(frame);
+    } catch (error) {
+      void this.abort(error);
+    }
+  }
+
+  #enqueue(frame: Frame): void {
+    this.#received++;
+    this.#queue.push(frame);
+    if (this.#queue.isFull) this.#channel?.pause();
+    this.#unsaidBytes += frameBytes(frame.payload.length);
+    if (this.#kept === null || this.#unsaidBytes < ACK_BYTES) return;
+    this.#unsaidBytes = 0;
+    const count = Buffer.alloc(4);
+    count.writeUInt32BE(this.#received);
+    this.#say("ack", count);
+  }
+
+  /** Something about the link itself. */
+  #hear({ name, payload }: Frame): void {
+    switch (name) {
       case "ping":
-        if (!this.signal.aborted) this.#write("pong", new Uint8Array(0));
+        this.#say("pong");
         return;
       case "pong":
-        this.#pongs.shift()?.();
+        this.#pongs.shift()?.resolve(undefined);
         return;
       case "progress":
-        this.#onProgress?.(fromWireProgress(decodeMessage("progress", frame.payload)));
+        this.#onProgress?.(fromWireProgress(decodeMessage("progress", payload)));
+        return;
+      case "ack":
+        if (payload.length !== 4) throw unexpected("ack", "a count", this.peer);
+        this.#kept?.acknowledge(payload.readUInt32BE(0));
+        this.#wakeSenders();
+        return;
+      case "bye":
+        this.endWithConnection();
         return;
       case "abort": {
-        const { code, message, hint } = decodeMessage("abort", frame.payload);
+        const { code, message, hint } = decodeMessage("abort", payload);
         // What is said there of "this computer" would be taken for this one here.
-        const told = code === "CANCELLED" || message.includes(this.peer) ? message : `${this.#name()}: ${message}`;
+        const told = code === "CANCELLED" || message.includes(this.peer) ? message : `${this.peer}: ${message}`;
         this.#fail(new HomewardError(code, told, { data: { host: this.peer }, ...(hint === null ? {} : { hint }) }));
         void this.close();
         return;
       }
       default:
-        this.#queue.push(frame);
+        throw unexpected(name, "something else", this.peer);
     }
   }
 
-  #ended(): void {
-    try {
-      this.#parser.end();
-    } catch (error) {
-      this.#fail(error);
+  /** The connection is gone: the end of the link, unless it has patience. */
+  #lost(cause: HomewardError): void {
+    const patience = this.#patience;
+    if (patience === null || this.#closing || this.signal.aborted) {
+      this.#fail(cause);
+      return;
     }
-    this.#fail(this.#vanished());
-    if (!this.#closing) this.#stream.end();
+    this.#channel?.destroy();
+    this.#channel = null;
+    this.#endPings();
+    const outage = new Outage({
+      peer: this.peer,
+      patienceMs: patience.ms,
+      cause,
+      onTick: patience.onOutage,
+      onEnough: (error) => {
+        this.#fail(error);
+      },
+    });
+    this.#outage = outage;
+    this.#reconnect(patience, outage);
   }
 
-  #pingIdle(): void {
-    // With bytes still waiting to go out there is no need for a ping, and no use in one.
-    if (!this.#closing && this.#stream.writable && !this.isFull) this.#write("ping", new Uint8Array(0));
+  /** Where this side is the one that connects. */
+  #reconnect({ connect }: Patience, outage: Outage): void {
+    const { peer, session } = this;
+    if (connect === null || session === null || outage.signal.aborted) return;
+    const { host, times = LINK_TIMES } = this.#options;
+    reconnect({ host, peer, session, received: this.#received, times, connect, signal: outage.signal })
+      .then(({ channel, received, bytes }) => {
+        if (outage.signal.aborted || this.signal.aborted) {
+          channel.destroy();
+          return;
+        }
+        this.#kept?.acknowledge(received);
+        this.bytes.addControl(bytes);
+        this.#goOn(channel);
+      })
+      .catch((error: unknown) => {
+        if (!outage.signal.aborted) this.#fail(error);
+      });
+  }
+
+  /** What the other side does not have is sent again, and then all goes on as before. */
+  #goOn(channel: FrameChannel): void {
+    this.#channel?.destroy();
+    this.#outage?.end();
+    this.#outage = null;
+    this.#unsaidBytes = 0;
+    this.#endPings();
+    for (const { name, payload } of this.#kept?.frames ?? []) channel.write(name, payload);
+    this.#wakeSenders();
+    this.#patience?.onOutage(null);
+    this.#use(channel);
+  }
+
+  #wakeSenders(): void {
+    for (const wake of this.#onAck.splice(0)) wake();
+  }
+
+  #endPings(): void {
+    for (const pong of this.#pongs.splice(0)) pong.reject(this.#vanished());
   }
 
   #fail(thrown: unknown): void {
-    this.#life.stop();
+    this.#outage?.end();
     if (!this.#failure.signal.aborted) this.#failure.abort(toHomewardError(thrown));
     this.#queue.wake();
-    for (const pong of this.#pongs.splice(0)) pong();
+    this.#wakeSenders();
+    this.#endPings();
   }
 
   #vanished(): HomewardError {
-    const hint = "Is this host known there? homeward hosts shows there whom it sent away.";
-    return new HomewardError("PEER", `${this.#name()} closed the connection`, this.peer === "" ? { hint } : {});
-  }
-
-  #name(): string {
-    return this.peer === "" ? "the other host" : this.peer;
+    return new HomewardError("PEER", `${this.peer} closed the connection`);
   }
 }

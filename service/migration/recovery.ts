@@ -1,6 +1,7 @@
 import type { MigrationRow } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
 import { pushFolder } from "../store/paths.ts";
+import { destinationAfterRestart, sourceAfterRestart } from "./decisions.ts";
 import { incomingIds, removeLeftovers } from "./incoming-files.ts";
 import { DestinationJournal, SourceJournal } from "./journal.ts";
 import type { Settlement } from "./settlement.ts";
@@ -22,16 +23,19 @@ export async function recoverMigrations(ctx: ServiceContext, settlement: Settlem
 function recoverSource(ctx: ServiceContext, settlement: Settlement, row: MigrationRow): void {
   const journal = SourceJournal.resume(ctx.store, row);
   const before = journal.state;
-  journal.advance("restart", before === "released" ? {} : { error: `the service ended while this was ${before}` });
-  if (journal.state === "released") settlement.keepTelling(row.id);
+  const { then } = sourceAfterRestart(before);
+  journal.advance("restart", then === "tell" ? {} : { error: `the service ended while this was ${before}` });
+  if (then === "tell") settlement.keepTelling(row.id);
+  else settlement.tellKept(row);
 }
 
 function recoverDestination(ctx: ServiceContext, settlement: Settlement, row: MigrationRow): void {
   const journal = DestinationJournal.resume(ctx.store, row);
   const before = journal.state;
-  journal.advance("restart", journal.can("drop") ? { error: `the service ended while this was ${before}` } : {});
-  if (journal.state === "prepared") settlement.keepAsking(row.id);
-  if (journal.state === "taken")
+  const { then } = destinationAfterRestart(before);
+  journal.advance("restart", then === "clean-up" ? { error: `the service ended while this was ${before}` } : {});
+  if (then === "ask") settlement.keepAsking(row.id);
+  if (then === "finish")
     settlement.take(row.id, null).catch((error: unknown) => {
       ctx.log.error({ err: error, migration: row.id }, "going on after a restart");
     });

@@ -1,19 +1,36 @@
 import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
+import type { MigrationRow } from "../../protocol/control.ts";
+import { FIRST_EPOCH } from "../../protocol/epoch.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import { admit, requireFree, requireNotMigrating, type Admitted } from "./admission.ts";
 import { Arrival } from "./arrival.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { destinationAfterBreak } from "./decisions.ts";
 import { DestinationJournal } from "./journal.ts";
-import { PeerLink } from "./peer-link.ts";
 import { noteHolding } from "../push/holdings.ts";
 import { serveCheck, serveHoldings, servePush } from "../push/serve-push.ts";
+import { inOrder } from "./orders.ts";
+import type { LinkSessions } from "./link-sessions.ts";
+import type { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
+import type { Takeover } from "./takeover.ts";
 import { unexpected } from "./unexpected.ts";
+import { WaitingProgress } from "./waiting-progress.ts";
 import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;
+
+/** What all connections share. */
+export interface Serving {
+  readonly settlement: Settlement;
+  readonly arrivals: Arrivals;
+  /** The same for generations that are laid down here. */
+  readonly pushes: Arrivals;
+  readonly sessions: LinkSessions;
+  readonly takeover: Takeover;
+}
 
 /**
  * Serves one connection that another host opened.
@@ -22,26 +39,30 @@ type Offer = Message<"offer">;
  */
 export async function servePeer(
   ctx: ServiceContext,
-  settlement: Settlement,
-  { arrivals, pushes }: { readonly arrivals: Arrivals; readonly pushes: Arrivals },
+  serving: Serving,
   stream: Duplex,
   certified: string | null,
 ): Promise<void> {
-  const link = await PeerLink.open(stream, { host: ctx.hostName, signal: ctx.stopping });
+  const { settlement, arrivals, pushes, sessions, takeover } = serving;
+  const link = await sessions.accept(stream, certified, { host: ctx.hostName, signal: ctx.stopping });
+  if (link === null) return;
   try {
     requireKnown(ctx, link.peer, certified);
     ctx.peers.noteSeen(link.peer);
     const frame = await link.receive();
     switch (frame.name) {
       case "offer":
-        await serveOffer(ctx, settlement, arrivals, link, decodeMessage("offer", frame.payload));
+        await serveOffer(ctx, serving, link, decodeMessage("offer", frame.payload));
         break;
       case "query":
         await serveQuery(settlement, link, decodeMessage("query", frame.payload).id);
         break;
-      case "release":
-        await settlement.take(requireFrom(ctx, link, decodeMessage("release", frame.payload).id), link);
+      case "release": {
+        const { id, workspace } = requireFrom(ctx, link, decodeMessage("release", frame.payload).id);
+        await arrivals.endSettled(id, workspace, link.signal);
+        await settlement.take(id, link);
         break;
+      }
       case "push":
         await servePush(ctx, pushes, link, decodeMessage("push", frame.payload));
         break;
@@ -51,6 +72,22 @@ export async function servePeer(
       case "holdings":
         await serveHoldings(ctx, link);
         break;
+      case "verdict": {
+        const { id, verdict } = decodeMessage("verdict", frame.payload);
+        if (verdict !== "kept") throw unexpected(frame.name, "offer", link.peer);
+        const { workspace } = requireFrom(ctx, link, id);
+        await arrivals.endSettled(id, workspace, link.signal);
+        await settlement.drop(id, "remove-generation");
+        break;
+      }
+      case "fence": {
+        const fence = decodeMessage("fence", frame.payload);
+        ctx.peers.requireRight(link.peer, "push", fence.workspace);
+        const heeded = await takeover.heed(fence, link.peer);
+        if (heeded === "outdated") throw overtaken(ctx, fence.workspace);
+        await link.send("fenced", { workspace: fence.workspace, kept_as: heeded.keptAs });
+        break;
+      }
       default:
         throw unexpected(frame.name, "offer", link.peer);
     }
@@ -83,26 +120,36 @@ async function serveQuery(settlement: Settlement, link: PeerLink, id: string): P
   await settlement.peerTook(id);
 }
 
-/** Only the host that a migration comes from may release it. */
-function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): string {
+/** Only the host that a migration comes from may say what became of it. */
+function requireFrom(ctx: ServiceContext, link: PeerLink, id: string): MigrationRow {
   const row = ctx.store.migrations.get(id);
   if (row?.role !== "destination" || row.peer !== link.peer)
     throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no migration ${id} from ${link.peer}`);
-  return id;
+  return row;
+}
+
+function overtaken(ctx: ServiceContext, workspace: string): HomewardError {
+  return new HomewardError("CONFLICT", `${workspace} was taken over by ${ctx.store.workspaces.require(workspace).owner ?? ctx.hostName}`);
+}
+
+/** A host whose epoch is older learns of it here, before it is refused; one with a newer epoch is the owner. */
+async function compareEpochs(ctx: ServiceContext, takeover: Takeover, link: PeerLink, { workspace, epoch = FIRST_EPOCH, base }: Offer): Promise<void> {
+  if ((await takeover.heed({ workspace, epoch, root: base }, link.peer)) !== "outdated") return;
+  await link.send("fence", takeover.fenceOf(ctx.store.workspaces.require(workspace)));
+  throw overtaken(ctx, workspace);
 }
 
 async function serveOffer(
   ctx: ServiceContext,
-  settlement: Settlement,
-  arrivals: Arrivals,
+  serving: Serving,
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
   ctx.peers.requireRight(link.peer, "push", offer.workspace);
   const letGo = ctx.store.generations.hold(offer.base);
   try {
-    if (offer.kind === "measurement") await arrive(ctx, settlement, link, offer, link.signal);
-    else await serveMigration(ctx, settlement, arrivals, link, offer);
+    if (offer.kind === "measurement") await arrive(ctx, serving.settlement, link, offer, link.signal);
+    else await serveMigration(ctx, serving, link, offer);
   } finally {
     letGo();
   }
@@ -110,15 +157,15 @@ async function serveOffer(
 
 async function serveMigration(
   ctx: ServiceContext,
-  settlement: Settlement,
-  arrivals: Arrivals,
+  { settlement, arrivals, takeover }: Serving,
   link: PeerLink,
   offer: Offer,
 ): Promise<void> {
   await arrivals.endEarlier(offer.workspace, link.peer, link.signal);
   await settlement.askAgain(offer.workspace, link.peer);
+  await compareEpochs(ctx, takeover, link, offer);
   requireFree(ctx, offer, link.peer);
-  await arrivals.run(offer.workspace, link.peer, async (stop) => {
+  await arrivals.run({ id: offer.id, workspace: offer.workspace, peer: link.peer }, async (stop) => {
     const undo = link.endOn(stop);
     try {
       await arrive(ctx, settlement, link, offer, AbortSignal.any([link.signal, stop]));
@@ -166,19 +213,33 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
     mode: offer.mode,
     base: offer.base,
   });
-  const progress = ctx.activity.watch(offer.workspace, shown);
+  const progress = new WaitingProgress(ctx.activity.watch(offer.workspace, shown), link.peer);
+  // A measurement leaves no record, so nothing could end the wait of one that is over.
+  if (offer.kind === "migration")
+    link.outlast({
+      ms: ctx.patienceMs,
+      connect: null,
+      onOutage: (lastedMs) => {
+        progress.outage(lastedMs);
+      },
+    });
   try {
-    const prepared = await new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal }).run();
-    if (offer.kind === "migration") await ctx.generationCheck.vouch(ctx.store.generations.require(prepared.root));
-    // The report counts every byte: nothing may come after it.
-    shown.stop();
-    await link.send("prepared", prepared);
+    const arrival = new Arrival(ctx, { link, offer, ...admitted, journal, progress, signal });
+    await inOrder("prepare", {
+      install: () => arrival.run(),
+      say: async () => {
+        if (offer.kind === "migration") await ctx.generationCheck.vouch(ctx.store.generations.require(arrival.prepared.root));
+        // The report counts every byte: nothing may come after it.
+        shown.stop();
+        await link.send("prepared", arrival.prepared);
+      },
+    });
     if (offer.kind === "measurement") journal.finishMeasurement(await link.expect("report"), "measure");
     else await beTold(ctx, settlement, link, journal);
   } catch (error) {
-    // Once prepared, this host cannot know whether the source released: it has to ask.
-    if (journal.can("drop")) journal.advance("drop", { error: toHomewardError(error).message });
-    else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
+    const decided = destinationAfterBreak(journal.state);
+    if (decided === "drop") journal.advance("drop", { error: toHomewardError(error).message });
+    else if (decided === "ask" && offer.kind === "migration") settlement.keepAsking(offer.id);
     throw error;
   } finally {
     ctx.activity.clear(offer.workspace);
@@ -189,6 +250,8 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
 async function beTold(ctx: ServiceContext, settlement: Settlement, link: PeerLink, journal: DestinationJournal): Promise<void> {
   const { id } = await link.expect("release");
   if (id !== journal.id) throw new HomewardError("PEER", `${link.peer} released another migration`);
+  // What follows is settled over any connection.
+  link.endWithConnection();
   await settlement.take(id, link);
   const report = await link.expect("report");
   if (report.id !== id) throw new HomewardError("PEER", `${link.peer} reported another migration`);

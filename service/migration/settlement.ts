@@ -8,7 +8,8 @@ import type { ServiceContext } from "../context.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { DestinationJournal, SourceJournal } from "./journal.ts";
 import { PeerLink } from "./peer-link.ts";
-import { verdictOf } from "./states.ts";
+import { onRelease, onTaken, onVerdict, verdictOf } from "./decisions.ts";
+import { inOrder } from "./orders.ts";
 import { removeIncoming } from "./incoming-files.ts";
 
 const FIRST_RETRY_MS = 1000;
@@ -52,7 +53,7 @@ export class Settlement {
   /** What this host, as the source, tells `peer` about a migration. */
   verdict(id: string, peer: string): Verdict {
     const row = this.#ctx.store.migrations.get(id);
-    if (row?.role !== "source" || row.peer !== peer) return "unknown";
+    if (row?.role !== "source" || row.peer !== peer) return verdictOf(null);
     // A measurement never gives anything up.
     return row.kind === "measurement" ? "kept" : verdictOf(SourceJournal.resume(this.#ctx.store, row).state);
   }
@@ -62,17 +63,24 @@ export class Settlement {
     await this.#lock.run(id, async () => {
       const row = this.#require(id, "source");
       const journal = SourceJournal.resume(this.#ctx.store, row);
-      if (!journal.can("peer-took"))
+      const decided = onTaken(journal.state);
+      if (decided === "refuse")
         throw new HomewardError("PEER", `${row.peer} took a workspace that was not released to it`, { data: { id } });
-      if (journal.state === "released") {
-        const { parts } = releasedDataSchema.parse(this.#ctx.store.migrations.data(id));
-        const kept = await this.#ctx.workspaces.get(row.workspace).becomeGeneration(parts, row.peer);
-        journal.advance("peer-took", { error: null });
-        await removeIncoming(this.#ctx, id);
-        await this.#ctx.generationCheck.vouch(kept);
-      }
+      if (decided === "keep") await this.#keep(row, journal);
     });
     this.#deferred(id).resolve(undefined);
+  }
+
+  async #keep({ id, workspace, peer }: MigrationRow, journal: SourceJournal): Promise<void> {
+    const { parts } = releasedDataSchema.parse(this.#ctx.store.migrations.data(id));
+    await inOrder("keep", {
+      install: () => this.#ctx.workspaces.get(workspace).becomeGeneration(parts, peer),
+      record: () => {
+        journal.advance("peer-took", { error: null });
+      },
+    });
+    await removeIncoming(this.#ctx, id);
+    await this.#ctx.generationCheck.vouch(this.#ctx.store.generations.require(parts.manifest.root));
   }
 
   /** Source: resolves when the destination has taken the workspace, over this or any other connection. */
@@ -98,15 +106,20 @@ export class Settlement {
     await this.#lock.run(id, async () => {
       const row = this.#require(id, "destination");
       const journal = DestinationJournal.resume(this.#ctx.store, row);
-      if (!journal.can("take") || row.root === null)
+      const { root } = row;
+      const decided = onRelease(journal.state);
+      if (decided === "refuse" || root === null)
         throw new HomewardError("CONFLICT", `${this.#ctx.hostName} holds nothing of migration ${id} (${row.state})`);
-      const workspace = this.#ctx.workspaces.get(row.workspace);
       const { hold, recordingPaused } = preparedDataSchema.parse(this.#ctx.store.migrations.data(id));
-      if (journal.state === "prepared") {
-        await workspace.takeGeneration(row.root, recordingPaused);
-        journal.advance("take", { error: null });
-      }
-      await tell(link, "taken", { id });
+      await inOrder("take", {
+        record: async () => {
+          if (decided === "repeat") return;
+          await this.#ctx.workspaces.get(row.workspace).takeGeneration(root, recordingPaused, () => {
+            journal.advance("take", { error: null });
+          });
+        },
+        say: () => tell(link, "taken", { id }),
+      });
       const note = journal.state === "done" || hold ? null : await this.#start(row);
       const started = !hold && note === null;
       journal.advance("finish", { error: note });
@@ -151,6 +164,28 @@ export class Settlement {
     });
   }
 
+  /**
+   * Source: tells the destination once that the workspace was kept, as it may wait for a lost connection to come back; tries
+   * for as long as it might. Does not wait.
+   */
+  tellKept({ id, peer }: { readonly id: string; readonly peer: string }): void {
+    const untilMs = performance.now() + this.#ctx.patienceMs;
+    const run = async (): Promise<void> => {
+      for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+        try {
+          await this.withLink(peer, (link) => link.send("verdict", { id, verdict: "kept" }));
+          return;
+        } catch (error) {
+          if (performance.now() + wait > untilMs) throw error;
+        }
+        await delay(wait, this.#ctx.stopping);
+      }
+    };
+    run().catch((error: unknown) => {
+      if (!this.#ctx.stopping.aborted) this.#ctx.log.warn({ err: error, migration: id, peer }, "telling that it was kept");
+    });
+  }
+
   /** Destination: asks the source what became of a migration that was prepared until it says. Does not wait. */
   keepAsking(id: string): void {
     this.#loop(id, "destination", "prepared", (row, link) => this.#ask(row, link));
@@ -163,7 +198,7 @@ export class Settlement {
   async askAgain(workspace: string, peer: string): Promise<void> {
     for (const row of this.#ctx.store.migrations.unfinished()) {
       if (row.workspace !== workspace || row.peer !== peer || row.role !== "destination" || row.state !== "prepared") continue;
-      await this.#withLink(peer, (link) => this.#ask(row, link)).catch((error: unknown) => {
+      await this.withLink(peer, (link) => this.#ask(row, link)).catch((error: unknown) => {
         this.#ctx.log.warn({ err: error, migration: row.id }, "settling a migration");
       });
     }
@@ -172,10 +207,10 @@ export class Settlement {
   async #ask({ id }: MigrationRow, link: PeerLink): Promise<void> {
     await link.send("query", { id });
     const { verdict } = await link.expect("verdict");
-    if (verdict === "released") await this.take(id, link);
-    // The source's durable record is what decides: one that never was recorded was never released.
-    else if (verdict === "kept") await this.drop(id, "remove-generation");
-    else if (verdict === "unknown") await this.drop(id, "keep-generation");
+    const decided = onVerdict(verdict);
+    if (decided === "take") await this.take(id, link);
+    else if (decided === "drop") await this.drop(id, "remove-generation");
+    else if (decided === "drop-but-keep-generation") await this.drop(id, "keep-generation");
   }
 
   #loop(
@@ -191,7 +226,7 @@ export class Settlement {
         const row = this.#require(id, role);
         if (row.state !== state) return;
         try {
-          await this.#withLink(row.peer, (link) => step(row, link));
+          await this.withLink(row.peer, (link) => step(row, link));
         } catch (error) {
           this.#ctx.log.warn({ err: error, migration: id, peer: row.peer }, "settling a migration");
         }
@@ -206,7 +241,8 @@ export class Settlement {
       .finally(() => this.#loops.delete(id));
   }
 
-  async #withLink(peer: string, work: (link: PeerLink) => Promise<void>): Promise<void> {
+  /** Does something on a connection of its own to a host. @throws PEER, what `work` throws */
+  async withLink(peer: string, work: (link: PeerLink) => Promise<void>): Promise<void> {
     const stream = await this.#ctx.peers.connect(peer, this.#ctx.stopping);
     const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal: this.#ctx.stopping });
     try {

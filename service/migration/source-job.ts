@@ -1,17 +1,22 @@
+import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { abortable, throwIfAborted, withTimeout } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
-import type { Message } from "../../protocol/wire/messages.ts";
+import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
+import { mayGoOn } from "./decisions.ts";
 import { Departure, type AtRest, type Departed } from "./departure.ts";
 import { removeIncoming } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
 import { countingItself, makeReport } from "./make-report.ts";
+import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
+import { unexpected } from "./unexpected.ts";
+import { WaitingProgress } from "./waiting-progress.ts";
 
 /** How long the user waits for a destination that vanished after the release, before being told to look again later. */
 const SETTLE_MS = 120_000;
@@ -38,6 +43,16 @@ export interface SourceJobOptions {
   readonly signal: AbortSignal;
 }
 
+/** The destination says that it took the workspace over. */
+export class OvertakenError extends HomewardError {
+  readonly fence: Message<"fence">;
+
+  constructor(fence: Message<"fence">, peer: string) {
+    super("CONFLICT", `${peer} took ${fence.workspace} over`);
+    this.fence = fence;
+  }
+}
+
 /** One migration or measurement as the source conducts it. */
 export class SourceJob {
   readonly #ctx: ServiceContext;
@@ -60,8 +75,8 @@ export class SourceJob {
       const keepOn = link.endOn(signal);
       departed = await this.#exchange(link);
       throwIfAborted(signal);
-      if (kind === "migration") this.#release(link, departed);
-      keepOn();
+      if (kind === "migration") await this.#release(link, departed, keepOn);
+      else keepOn();
     } catch (error) {
       await this.#giveUp(link, error);
       throw kind === "migration" ? this.#reassuring(error) : error;
@@ -83,28 +98,39 @@ export class SourceJob {
 
   /** Nothing was given up: the workspace goes on here. @throws GUEST if it cannot */
   async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
-    const { id, journal, workspace, goOn } = this.#options;
+    const { id, kind, journal, workspace, goOn } = this.#options;
     const { message } = toHomewardError(error);
-    // The record first: a destination that asks in the meantime must get an answer.
-    if (journal.can("cancel")) journal.advance("cancel", { error: message });
-    void link?.abort(error);
-    try {
-      await goOn();
-    } catch (cause) {
-      throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
-        cause,
-        hint: "Its state is saved. Restart the service.",
-      });
-    } finally {
-      await removeIncoming(this.#ctx, id);
-    }
+    await inOrder("giveUp", {
+      record: () => {
+        if (journal.can("cancel")) journal.advance("cancel", { error: message });
+        if (!mayGoOn(journal.state)) throw new HomewardError("INTERNAL", `${workspace} was released: ${message}`, { cause: error });
+      },
+      say: () => {
+        // One that lost the connection may wait for it to come back.
+        if (link?.isConnected === false && kind === "migration") this.#settlement.tellKept(this.#options);
+        void link?.abort(error);
+      },
+      "go-on": async () => {
+        try {
+          await goOn();
+        } catch (cause) {
+          throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
+            cause,
+            hint: "Its state is saved. Restart the service.",
+          });
+        } finally {
+          await removeIncoming(this.#ctx, id);
+        }
+      },
+    });
   }
 
   async #connect(): Promise<PeerLink> {
     const { peer, signal } = this.#options;
     this.#options.progress.update({ phase: "connect", done: 0, unit: "steps", note: peer });
     const stream = await this.#ctx.peers.connect(peer, signal);
-    const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal });
+    const session = randomBytes(16).toString("hex");
+    const link = await PeerLink.open(stream, { host: this.#ctx.hostName, signal, session });
     if (link.peer !== peer) {
       const error = new HomewardError("PEER", `${link.peer} answers at the address of ${peer}`, {
         hint: "Check the addresses that the service was started with.",
@@ -116,13 +142,28 @@ export class SourceJob {
   }
 
   async #exchange(link: PeerLink): Promise<Departed> {
-    const { id, kind, base, journal, level, progress } = this.#options;
+    const { id, kind, peer, base, journal, level } = this.#options;
+    const progress = new WaitingProgress(this.#options.progress, peer);
     const signal = AbortSignal.any([this.#options.signal, link.signal]);
     link.onProgress = (update) => {
       progress.update(update);
     };
     await link.send("offer", await this.#offer());
-    await link.expectFrame("accept");
+    const answer = await link.receive();
+    if (answer.name === "fence") {
+      const fence = decodeMessage("fence", answer.payload);
+      // Only of what was offered; whether it outranks this host's epoch is looked at once nothing is under way.
+      if (fence.workspace === this.#options.workspace) throw new OvertakenError(fence, peer);
+    }
+    if (answer.name !== "accept") throw unexpected(answer.name, "accept", peer);
+    if (kind === "migration")
+      link.outlast({
+        ms: this.#ctx.patienceMs,
+        connect: (tried) => this.#ctx.peers.connect(peer, tried),
+        onOutage: (lastedMs) => {
+          progress.outage(lastedMs);
+        },
+      });
     const departed = await new Departure(this.#ctx, {
       link,
       id,
@@ -152,23 +193,40 @@ export class SourceJob {
       overlay_bytes: overlay === null ? 0 : overlay.blocks * 512,
       device_bytes: device.size,
       hold,
+      epoch: this.#ctx.store.workspaces.require(workspace).epoch,
     };
   }
 
-  /** From here on this host never runs the workspace again. Durable when this returns. */
-  #release(link: PeerLink, departed: Departed): void {
+  /**
+   * From its record on this host never runs the workspace again.
+   * @param keepOn makes the link outlast the user's cancel, in the same moment
+   */
+  #release(link: PeerLink, departed: Departed, keepOn: () => void): Promise<void> {
+    const { id, journal, progress, signal } = this.#options;
     const { manifest, parts } = departed;
     if (parts === null) throw new HomewardError("INTERNAL", "a release without a generation to keep");
     const data: ReleasedData = { parts: { ...parts } };
     // Should this service end before it hears from the destination again, this much is known all the same.
     const report = this.#report(link, departed, null, ["this report was made before the workspace was taken"]);
-    this.#options.journal.advance("release", { root: manifest.root, data, report });
+    return inOrder("release", {
+      record: () => {
+        throwIfAborted(signal);
+        journal.advance("release", { root: manifest.root, data, report });
+        keepOn();
+        // What follows is settled over any connection.
+        link.endWithConnection();
+      },
+      say: async () => {
+        progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });
+        // Whoever waits for the answer finds out that the link is gone.
+        await link.send("release", { id }).catch(() => undefined);
+      },
+    });
   }
 
   async #handOver(link: PeerLink, departed: Departed): Promise<MigrationReport> {
-    const { id, progress, journal } = this.#options;
+    const { id, journal } = this.#options;
     const notes: string[] = [];
-    progress.update({ phase: "resume", done: 0, unit: "steps", note: "released; it can no longer be cancelled" });
     const done = await this.#finishOver(link, notes);
     const report = countingItself(this.#report(link, departed, done, notes));
     journal.storeReport(report);
@@ -178,11 +236,10 @@ export class SourceJob {
     return report;
   }
 
-  /** Tells the destination to take the workspace, over this link or, should it break, over another one later. */
+  /** Brings the destination, which was told, to take the workspace, over this link or, should it break, over another one later. */
   async #finishOver(link: PeerLink, notes: string[]): Promise<Message<"done"> | null> {
     const { id, peer } = this.#options;
     try {
-      await link.send("release", { id });
       await link.expect("taken");
     } catch (error) {
       this.#ctx.log.warn({ err: error, migration: id }, "the link broke after the release");

@@ -1,5 +1,4 @@
 import { HomewardError } from "../../common/errors.ts";
-import type { Verdict } from "../../protocol/wire/messages.ts";
 
 /**
  * The two state machines of a migration. Each transition is durable on its host before what follows from it is done or
@@ -37,6 +36,8 @@ export const SOURCE_EVENTS = [
   "cancel",
   /** A measurement is over. */
   "measure",
+  /** The user takes it back from a destination that is gone for good: in a new epoch. */
+  "take-over",
   /** This service came back after it ended without warning. */
   "restart",
 ] as const;
@@ -73,6 +74,8 @@ export const DESTINATION_EVENTS = [
   "source-kept",
   /** A measurement is over. */
   "measure",
+  /** The user takes it over from a source that is gone for good: in a new epoch. */
+  "take-over",
   /** This service came back after it ended without warning. */
   "restart",
 ] as const;
@@ -89,7 +92,7 @@ const SOURCE: Table<SourceState, SourceEvent> = {
   shipping: { "peer-prepared": "prepared", cancel: "cancelled", restart: "cancelled" },
   prepared: { release: "released", measure: "done", cancel: "cancelled", restart: "cancelled" },
   // Only the destination's word ends this: it may already run the workspace.
-  released: { "peer-took": "done", restart: "released" },
+  released: { "peer-took": "done", "take-over": "cancelled", restart: "released" },
   done: { "peer-took": "done", restart: "done" },
   cancelled: { cancel: "cancelled", restart: "cancelled" },
 };
@@ -106,7 +109,7 @@ const DESTINATION: Table<DestinationState, DestinationEvent> = {
   resolving: { build: "building", drop: "dropped", "source-kept": "dropped", restart: "dropped" },
   building: { prepare: "prepared", drop: "dropped", "source-kept": "dropped", restart: "dropped" },
   // No `drop`: the source may have released on the strength of this. It has to be asked.
-  prepared: { take: "taken", measure: "done", "source-kept": "dropped", restart: "prepared" },
+  prepared: { take: "taken", measure: "done", "source-kept": "dropped", "take-over": "taken", restart: "prepared" },
   taken: { take: "taken", finish: "done", restart: "taken" },
   done: { take: "done", finish: "done", restart: "done" },
   dropped: { drop: "dropped", "source-kept": "dropped", restart: "dropped" },
@@ -125,12 +128,6 @@ export function nextDestinationState(state: DestinationState, event: Destination
 /** Nothing more will happen to a migration in one of these. */
 export function isFinal(state: SourceState | DestinationState): boolean {
   return state === "done" || state === "cancelled" || state === "dropped";
-}
-
-/** What the source of a migration in this state answers a destination that asks whether it may take the workspace. */
-export function verdictOf(state: SourceState): Verdict {
-  if (state === "released" || state === "done") return "released";
-  return isFinal(state) ? "kept" : "undecided";
 }
 
 export function illegal(state: string, event: string): HomewardError {

@@ -28,12 +28,12 @@ export async function serveHoldings(ctx: ServiceContext, link: PeerLink): Promis
 
 /** Lets another host lay down a generation. @throws what ended it before its time */
 export async function servePush(ctx: ServiceContext, arrivals: Arrivals, link: PeerLink, push: Message<"push">): Promise<void> {
-  const { workspace } = push;
+  const { workspace, manifest } = push;
   ctx.peers.requireRight(link.peer, "push", workspace);
   await arrivals.endEarlier(workspace, link.peer, link.signal);
   const other = arrivals.from(workspace);
   if (other !== null) throw new HomewardError("CONFLICT", `${other} is pushing ${workspace} to ${ctx.hostName} just now`);
-  await arrivals.run(workspace, link.peer, async (stop) => {
+  await arrivals.run({ id: manifest.root, workspace, peer: link.peer }, async (stop) => {
     const shown = new WireProgress(link);
     const undo = link.endOn(stop);
     try {

@@ -129,6 +129,15 @@ const STEPS: readonly string[] = [
   -- Its guest may reach what listens on this computer's loopback.
   ALTER TABLE workspaces ADD COLUMN host_loopback INTEGER NOT NULL DEFAULT 0 CHECK (host_loopback IN (0, 1));
   `,
+  `
+  -- How often it was taken over, and by which host last.
+  ALTER TABLE workspaces ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE workspaces ADD COLUMN epoch_by TEXT;
+  -- JSON: the host it was taken over from and that has to be told.
+  ALTER TABLE workspaces ADD COLUMN fencing TEXT;
+  -- JSON: it was renamed because another host took it over, and its folder has to follow.
+  ALTER TABLE workspaces ADD COLUMN fenced TEXT;
+  `,
 ];
 
 /**

@@ -1,5 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { HomewardError } from "../../common/errors.ts";
+import { z } from "zod";
+import { nameSchema } from "../../protocol/control.ts";
+import { epochSchema, type Epoch } from "../../protocol/epoch.ts";
+import { sha256Schema } from "../../protocol/generation.ts";
 import { machineDefinitionSchema, type MachineDefinition } from "../../protocol/machine.ts";
 import { now, storedJson, text, textOrNull, type Database, type Row } from "./database.ts";
 
@@ -24,13 +28,23 @@ export interface WorkspaceRow {
   readonly recordingPaused: boolean;
   /** Its guest may reach what listens on this computer's loopback. */
   readonly hostLoopback: boolean;
+  readonly epoch: Epoch;
+  /** The host that it was taken over from, as long as that has not been told, and with which generation; else null. */
+  readonly fencing: { readonly host: string; readonly root: string } | null;
+  /** While it gets another name because it was taken over: what becomes of the old one; else null. */
+  readonly fenced: Fenced | null;
   /** Ids of the layers under its own overlay, top first. */
   readonly layers: readonly string[];
 }
 
-export type NewWorkspace = Omit<WorkspaceRow, "id" | "ramPath" | "note" | "recordingPaused" | "hostLoopback"> & {
-  readonly hostLoopback?: boolean;
-};
+const fencingSchema = z.strictObject({ host: nameSchema, root: sha256Schema });
+const fencedSchema = z.strictObject({ from: nameSchema, owner: nameSchema, epoch: epochSchema, root: sha256Schema });
+export type Fenced = Readonly<z.output<typeof fencedSchema>>;
+
+export type NewWorkspace = Omit<
+  WorkspaceRow,
+  "id" | "ramPath" | "note" | "recordingPaused" | "hostLoopback" | "epoch" | "fencing" | "fenced"
+> & { readonly hostLoopback?: boolean };
 export type WorkspaceChange = Partial<Omit<WorkspaceRow, "name" | "id" | "hostLoopback">>;
 
 /** Durable facts about each workspace. A change is on disk when the call returns. */
@@ -57,6 +71,9 @@ export class WorkspacesTable {
       note: textOrNull(row, "note"),
       recordingPaused: row["recording_paused"] === 1,
       hostLoopback: row["host_loopback"] === 1,
+      epoch: epochSchema.parse({ number: row["epoch"], by: textOrNull(row, "epoch_by") }),
+      fencing: fencingSchema.nullable().parse(json(row, "fencing")),
+      fenced: fencedSchema.nullable().parse(json(row, "fenced")),
       layers: layers.map((layer) => text(layer, "layer")),
     };
   }
@@ -103,7 +120,7 @@ export class WorkspacesTable {
       const after = { ...this.require(name), ...change };
       this.#db.run(
         `UPDATE workspaces SET owner = ?, base = ?, machine = ?, state = ?, resume_from = ?, ram_path = ?, note = ?,
-           recording_paused = ?, updated_at = ? WHERE name = ?`,
+           recording_paused = ?, epoch = ?, epoch_by = ?, fencing = ?, fenced = ?, updated_at = ? WHERE name = ?`,
         after.owner,
         after.base,
         JSON.stringify(after.machine),
@@ -112,11 +129,26 @@ export class WorkspacesTable {
         after.ramPath,
         after.note,
         after.recordingPaused ? 1 : 0,
+        after.epoch.number,
+        after.epoch.by,
+        after.fencing === null ? null : JSON.stringify(after.fencing),
+        after.fenced === null ? null : JSON.stringify(after.fenced),
         now(),
         name,
       );
       if (change.layers !== undefined) this.#setLayers(name, change.layers);
       return this.require(name);
+    });
+  }
+
+  /** The same workspace under another name. @throws NOT_FOUND, CONFLICT */
+  rename(name: string, to: string, change: WorkspaceChange): WorkspaceRow {
+    return this.#db.transaction(() => {
+      const { id, ...before } = this.require(name);
+      this.delete(name);
+      this.insert({ ...before, name: to });
+      this.#db.run("UPDATE workspaces SET id = ? WHERE name = ?", id, to);
+      return this.update(to, { ...before, ...change });
     });
   }
 
@@ -142,4 +174,9 @@ export class WorkspacesTable {
   delete(name: string): void {
     this.#db.run("DELETE FROM workspaces WHERE name = ?", name);
   }
+}
+
+function json(row: Row, column: string): unknown {
+  const found = textOrNull(row, column);
+  return found === null ? null : JSON.parse(found);
 }

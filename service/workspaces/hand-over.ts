@@ -74,14 +74,15 @@ export async function take(
   control: MachineControl,
   root: string,
   recordingPaused: boolean,
+  together: () => void,
 ): Promise<void> {
-  const { name, owner, base } = control.row;
-  if (owner === null) {
-    if (base === root) return;
-    throw new HomewardError("CONFLICT", `${name} is owned by this host already`);
-  }
+  const { name, owner } = control.row;
+  if (owner === null) throw new HomewardError("CONFLICT", `${name} is owned by this host already`);
   const { manifest, layerIds } = deps.store.generations.require(root);
   const taken = { owner: null, base: root, machine: manifest.machine, layers: layerIds, recordingPaused };
-  control.update({ ...taken, state: "suspended", resumeFrom: "generation", ramPath: null });
+  deps.store.transaction(() => {
+    together();
+    control.update({ ...taken, state: "suspended", resumeFrom: "generation", ramPath: null });
+  });
   await control.removeOwnState();
 }

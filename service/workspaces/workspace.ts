@@ -260,11 +260,24 @@ export class Workspace {
     });
   }
 
-  /** On the destination: owned here from now on, and suspended at that stored generation. May be repeated. */
-  takeGeneration(root: string, recordingPaused: boolean): Promise<void> {
+  /**
+   * On the destination: owned here from now on, and suspended at that stored generation.
+   * @param together whatever else becomes true in the same transaction
+   * @throws CONFLICT if it is owned here already
+   */
+  takeGeneration(root: string, recordingPaused: boolean, together: () => void): Promise<void> {
     return this.#turns.ask("take", async () => {
-      await take(this.#deps, this.#control, root, recordingPaused);
+      await take(this.#deps, this.#control, root, recordingPaused, together);
       this.#onGeneration();
+    });
+  }
+
+  /** Owned here and not running, with everything on disk. @throws CONFLICT; as `suspend` */
+  standStill(): Promise<void> {
+    return this.#turns.ask("suspend", async () => {
+      requireOwned(this.#deps, this.row);
+      const { running } = this;
+      if (running !== null) await this.#shown({}, (shown) => this.#control.suspend(running, shown));
     });
   }
 

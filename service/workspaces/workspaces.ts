@@ -11,11 +11,12 @@ import { convertImage, imageVirtualBytes } from "../../vm/disk-image.ts";
 import type { ImportRequest } from "../import/plan.ts";
 import { exists, freshDir } from "../store/durable.ts";
 import { EXPORT_FILES, GENERATION_FILES } from "../store/paths.ts";
-import type { NewWorkspace, WorkspaceRow } from "../store/workspaces-table.ts";
+import type { Fenced, NewWorkspace, WorkspaceRow } from "../store/workspaces-table.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
 import { importGeneration, readGenerationFolder } from "./generation-folder.ts";
 import { importWorkspace, prepareImport } from "./import-image.ts";
 import { machineForGuest, readGuestFolder } from "./guest-folder.ts";
+import { finishSettingAside, returnedName, setAside } from "./fence.ts";
 import { GarbageCollector, type CollectOptions } from "./garbage.ts";
 import { watchForSleep } from "./host-sleep.ts";
 import { Workspace } from "./workspace.ts";
@@ -55,6 +56,7 @@ export class Workspaces {
     const { incoming } = deps.store.paths;
     for (const name of await readdir(incoming))
       if (TEMPORARY.test(name)) await rm(join(incoming, name), { recursive: true, force: true });
+    for (const row of deps.store.workspaces.list()) await finishSettingAside(deps.store, row);
     const workspaces = new Workspaces(deps);
     for (const row of deps.store.workspaces.list()) workspaces.#add(row);
     for (const workspace of workspaces.list())
@@ -217,6 +219,31 @@ export class Workspaces {
       }),
     );
     this.tidy();
+  }
+
+  /**
+   * Another host took a workspace over that this one owns: it is suspended, and from then on has another name.
+   * @returns that name
+   * @throws CONFLICT if it is busy or being migrated; whatever keeps it from being suspended
+   */
+  async setAside(name: string, by: Omit<Fenced, "from">): Promise<string> {
+    const { store } = this.#deps;
+    const workspace = this.get(name);
+    await workspace.standStill();
+    const to = returnedName(name, new Date(), (taken) => this.#all.has(taken) || this.#coming.has(taken));
+    this.#coming.add(name).add(to);
+    try {
+      await workspace.leave();
+      await setAside(store, name, to, { from: name, ...by });
+    } finally {
+      this.#all.delete(name);
+      for (const each of [name, to]) {
+        const row = store.workspaces.get(each);
+        if (row !== null) this.#add(row);
+        this.#coming.delete(each);
+      }
+    }
+    return to;
   }
 
   /** @throws NOT_FOUND, CONFLICT if its machine is on */

@@ -44,18 +44,22 @@ export class TestHost {
   #child: ChildProcess | null = null;
   #client: ControlClient | null = null;
 
-  /** @param peer the host it knows by a socket; "paired" for one that meets others over TLS; settings of ssh for through ssh */
+  /**
+   * @param peer the host it knows by a socket; "paired" for one that meets others over TLS; settings of ssh for through ssh
+   * @param patienceMinutes how long it waits for a lost connection
+   */
   constructor(
     dir: string,
     name: string,
     peer: { readonly name: string; readonly socket: string } | "paired" | { readonly sshConfig: string },
+    patienceMinutes = 0,
   ) {
     this.name = name;
     this.#dir = dir;
     this.state = join(dir, name);
     this.files = this.state;
     const listen = join(dir, `${name}.sock`);
-    this.#args = ["--state", this.state, "--name", name];
+    this.#args = ["--state", this.state, "--name", name, "--patience", String(patienceMinutes)];
     if (peer === "paired") this.#args.push("--listen-tls", "127.0.0.1:0");
     else if ("sshConfig" in peer) this.#args.push("--ssh-config", peer.sshConfig);
     else this.#args.push("--listen", listen, "--peer", `${peer.name}=${peer.socket}`);
@@ -169,22 +173,25 @@ export class TwoHosts {
   /** The generation that both began with. */
   readonly exported: string;
 
-  private constructor(dir: string, relay: FrameRelay) {
+  private constructor(dir: string, relay: FrameRelay, patienceMinutes: number) {
     this.dir = dir;
     this.relay = relay;
     this.exported = join(dir, "export");
-    this.near = new TestHost(dir, "near", { name: "far", socket: join(dir, "relay.sock") });
-    this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") });
+    this.near = new TestHost(dir, "near", { name: "far", socket: join(dir, "relay.sock") }, patienceMinutes);
+    this.far = new TestHost(dir, "far", { name: "near", socket: join(dir, "near.sock") }, patienceMinutes);
   }
 
   /**
    * Both run; `near` owns a running workspace, sealed once, and `far` holds that generation.
    * @param make makes the workspace, with a system that ends at the tiny guest's prompt
    */
-  static async create(make: (near: TestHost, dir: string) => Promise<void> = makeTiny): Promise<TwoHosts> {
+  static async create(
+    make: (near: TestHost, dir: string) => Promise<void> = makeTiny,
+    { patienceMinutes = 0 }: { readonly patienceMinutes?: number } = {},
+  ): Promise<TwoHosts> {
     const dir = await mkdtemp(join(tmpdir(), "hw-e2e-"));
     const relay = await FrameRelay.listen(join(dir, "relay.sock"), join(dir, "far.sock"));
-    const hosts = new TwoHosts(dir, relay);
+    const hosts = new TwoHosts(dir, relay, patienceMinutes);
     await Promise.all([hosts.near.start(), hosts.far.start()]);
     await make(hosts.near, dir);
     await hosts.near.call("start", { workspace: WORKSPACE });

@@ -26,7 +26,14 @@ const { id } = MIGRATION_ROW;
 
 /** One of each message between hosts, with every field that it may have. */
 export const MESSAGE_SAMPLES: { readonly [N in MessageName]: Message<N> } = {
-  hello: { magic: "homeward", version: 1, host: "laptop", time: "2026-01-02T03:04:05.000Z" },
+  hello: {
+    magic: "homeward",
+    version: 1,
+    host: "laptop",
+    time: "2026-01-02T03:04:05.000Z",
+    session: "0".repeat(32),
+    resume: { session: "f".repeat(32), received: 7 },
+  },
   abort: { code: "DAMAGED", message: "the generation is damaged", hint: "Create it again." },
   progress: { phase: "replay", done: 3, total: 40, unit: "steps", note: "2 missed" },
   offer: {
@@ -89,4 +96,6 @@ export const MESSAGE_SAMPLES: { readonly [N in MessageName]: Message<N> } = {
   pushStart: { compress: true },
   pushed: { root: rootOf("a"), held: false },
   held: { generations: [{ workspace: "work", root: rootOf("a"), bytes: 5, created_at: "2026-01-02T03:04:05.000Z" }] },
+  fence: { workspace: "work", epoch: { number: 1, by: "home" }, root: rootOf("a") },
+  fenced: { workspace: "work", kept_as: "work-returned-20260102" },
 };

@@ -256,8 +256,9 @@ describe("handing a workspace over", () => {
     await exportGeneration(alpha.deps, generation, join(dir, "moved"), {});
     const manifest = await readGenerationFolder(join(dir, "moved"));
     await importGeneration(beta.deps, join(dir, "moved"), manifest, { verified: false, together: () => undefined });
-    await beta.work.takeGeneration(generation.root, false);
-    await beta.work.takeGeneration(generation.root, false);
+    const take = (): Promise<void> => beta.work.takeGeneration(generation.root, false, () => undefined);
+    await take();
+    await expect(take()).rejects.toMatchObject({ code: "CONFLICT" });
     expect(beta.work).toMatchObject({ owner: "here", state: "suspended", base: generation.root });
     await flip(generation.ramPath.replace("alpha", "beta"));
     await expect(beta.work.start()).rejects.toMatchObject({

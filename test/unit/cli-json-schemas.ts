@@ -51,6 +51,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   migrate: controlMethods.migrate.result,
   push: controlMethods.push.result,
   check: controlMethods.check.result,
+  takeover: controlMethods.takeover.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
   hosts: controlMethods.hosts.result,

@@ -53,6 +53,13 @@ const HANDLERS: Partial<ControlHandlers> = {
       kept: [{ root: ROOT, bytes: 130_000_000, why: ["work is based on it"] }],
       postponed: false,
     }),
+  takeover: ({ confirmed }) =>
+    Promise.resolve({
+      owner: "laptop",
+      since: "2026-01-02T03:04:05.000Z",
+      ownerSeenAt: null,
+      workspace: confirmed ? WORKSPACE_STATUS : null,
+    }),
   delete: () => Promise.resolve({}),
   shutdown: () => Promise.resolve({}),
 };
@@ -70,6 +77,7 @@ const COMMAND_LINES = [
   "migrate work home",
   "push work home --limit 500k",
   "check work home --for push",
+  "takeover work --yes",
   "log work",
   "report",
   "hosts",

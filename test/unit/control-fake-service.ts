@@ -26,6 +26,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     captured: refuse,
     thumbnail: refuse,
     migrate: refuse,
+    takeover: refuse,
     cancel: refuse,
     measure: refuse,
     push: refuse,

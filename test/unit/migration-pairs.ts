@@ -3,10 +3,10 @@ import {
   SOURCE_EVENTS,
   nextDestinationState,
   nextSourceState,
-  verdictOf,
   type DestinationState,
   type SourceState,
 } from "../../service/migration/states.ts";
+import { verdictOf } from "../../service/migration/decisions.ts";
 
 /** Who may run the workspace, as far as each side's own record says. */
 export function sourceMayRun(state: SourceState): boolean {
@@ -28,7 +28,8 @@ export interface Pair {
 export function successors({ source, destination }: Pair): Pair[] {
   const pairs: Pair[] = [];
   const sourceEvents = SOURCE_EVENTS.filter((event) => {
-    if (event === "measure") return false;
+    // A takeover begins another epoch, in which other rules hold.
+    if (event === "measure" || event === "take-over") return false;
     if (event === "peer-prepared") return destination === "prepared";
     if (event === "peer-took") return destinationMayRun(destination);
     return true;
@@ -38,7 +39,8 @@ export function successors({ source, destination }: Pair): Pair[] {
     if (next !== null) pairs.push({ source: next, destination });
   }
   const destinationEvents = DESTINATION_EVENTS.filter((event) => {
-    if (event === "measure") return false;
+    // A takeover begins another epoch, in which other rules hold.
+    if (event === "measure" || event === "take-over") return false;
     if (event === "take") return verdictOf(source) === "released";
     if (event === "source-kept") return verdictOf(source) === "kept";
     return true;

@@ -72,7 +72,10 @@ class FakeHost {
     return {
       resumeAfterCancel: () => change("resume", { state: "running" }),
       becomeGeneration: (_parts: unknown, owner: string) => change("become", { owner, state: "away" }),
-      takeGeneration: () => change("take", { owner: null, state: "suspended" }),
+      takeGeneration: (_root: string, _paused: boolean, together: () => void) => {
+        together();
+        return change("take", { owner: null, state: "suspended" });
+      },
       start: () => change("start", { state: "running" }),
     };
   }
@@ -92,6 +95,7 @@ class FakeHost {
         noteSeen: () => undefined,
       },
       activity: new Activity(),
+      patienceMs: 60_000,
       generationCheck: { vouch: () => Promise.resolve() },
       log: pino({ level: "silent" }),
       stopping: this.#stopping.signal,
