@@ -9,6 +9,7 @@ import { DestinationJournal } from "./journal.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { Settlement } from "./settlement.ts";
 import { unexpected } from "./unexpected.ts";
+import { whenRoom } from "./when-room.ts";
 import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;
@@ -166,12 +167,23 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
     else await beTold(settlement, link, journal);
   } catch (error) {
     // Once prepared, this host cannot know whether the source released: it has to ask.
-    if (journal.can("drop")) journal.advance("drop", { error: toHomewardError(error).message });
+    if (journal.can("drop")) await drop(ctx, journal, error);
     else if (offer.kind === "migration" && journal.state === "prepared") settlement.keepAsking(offer.id);
     throw error;
   } finally {
     ctx.activity.clear(offer.workspace);
   }
+}
+
+/** What was to arrive is given up, as soon as that can be recorded. */
+async function drop(ctx: ServiceContext, journal: DestinationJournal, error: unknown): Promise<void> {
+  const { message } = toHomewardError(error);
+  await whenRoom(ctx, journal.id, () => {
+    if (journal.can("drop")) journal.advance("drop", { error: message });
+    return Promise.resolve();
+  }).catch((cause: unknown) => {
+    ctx.log.error({ err: cause, migration: journal.id }, "recording that an arrival is given up");
+  });
 }
 
 /** Waits for the release, takes the workspace, and stores the source's report. */

@@ -12,6 +12,7 @@ import type { SourceJournal } from "./journal.ts";
 import { countingItself, makeReport } from "./make-report.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
+import { whenRoom } from "./when-room.ts";
 
 /** How long the user waits for a destination that vanished after the release, before being told to look again later. */
 const SETTLE_MS = 120_000;
@@ -85,12 +86,20 @@ export class SourceJob {
   async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
     const { id, journal, workspace, goOn } = this.#options;
     const { message } = toHomewardError(error);
-    // The record first: a destination that asks in the meantime must get an answer.
-    if (journal.can("cancel")) journal.advance("cancel", { error: message });
-    void link?.abort(error);
     try {
-      await goOn();
+      await whenRoom(this.#ctx, id, async () => {
+        // The record first: a destination that asks in the meantime must get an answer.
+        if (journal.can("cancel")) journal.advance("cancel", { error: message });
+        void link?.abort(error);
+        await goOn();
+      });
     } catch (cause) {
+      void link?.abort(error);
+      if (toHomewardError(cause).code === "NO_ROOM")
+        throw new HomewardError("NO_ROOM", `${message}; and this computer's disk is full: ${workspace} stands still`, {
+          cause,
+          hint: "Free some room: it goes on by itself then.",
+        });
       throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
         cause,
         hint: "Its state is saved. Restart the service.",

@@ -22,6 +22,9 @@ export interface Circumstances {
   readonly path?: string;
   /** Its state folder is empty, and on a disk of this size. */
   readonly roomBytes?: number;
+  /** A module that the service's process loads first. */
+  readonly preload?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
@@ -54,13 +57,19 @@ export class TestHost {
     this.#args = ["--state", this.state, "--name", name, ...reached];
   }
 
-  async start({ path, roomBytes }: Circumstances = {}): Promise<void> {
+  /** Process id of the service; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start({ path, roomBytes, preload, env }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
     const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
-    const [command = "", ...args] = [...room, process.execPath, SERVICE, ...this.#args];
+    const first = preload === undefined ? [] : ["--import", preload];
+    const [command = "", ...args] = [...room, process.execPath, ...first, SERVICE, ...this.#args];
     const child = await start(command, args, {
       stdio: ["ignore", "pipe", log.fd],
-      ...(path === undefined ? {} : { env: { ...process.env, PATH: path } }),
+      env: { ...process.env, ...env, ...(path === undefined ? {} : { PATH: path }) },
     });
     await log.close();
     this.#child = child;
@@ -74,6 +83,9 @@ export class TestHost {
         clearTimeout(timer);
         reject(new Error(`${this.name} ended while it started`));
       });
+    });
+    child.once("exit", () => {
+      if (this.#child === child) this.#child = this.#client = null;
     });
     // Of a host with a disk of its own the folder is not seen from here.
     this.files = roomBytes === undefined ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
