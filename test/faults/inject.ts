@@ -19,6 +19,12 @@ export interface Scene {
 /** What has to be done once the migration has come to its end, one way or the other. */
 export type Afterwards = () => Promise<string[]>;
 
+/** Note of a fault that did not strike. */
+export const NOTHING_KILLED = "there was nothing to kill";
+
+/** Faults that need the stopped service to go on first: what they kill is only started then. */
+export const WHILE_GOING_ON: readonly FaultName[] = ["kill twin", "kill new QEMU"];
+
 const nothing: Afterwards = () => Promise.resolve([]);
 
 function pick(random: () => number, from: number, to: number): number {
@@ -46,20 +52,15 @@ async function killServices(hosts: readonly RigHost[], random: () => number): Pr
   };
 }
 
-async function killQemus(pids: Promise<readonly number[]>): Promise<Afterwards> {
-  const killed = await pids;
-  for (const pid of killed) kill(pid);
-  return () => Promise.resolve([`${String(killed.length)} killed`]);
-}
-
-/** The one that the destination has just started; it may not be there yet. */
-async function killNewQemu({ destination }: Scene): Promise<Afterwards> {
-  for (let tries = 0; tries < 100; tries++) {
-    const pids = await destination.qemus("machine");
-    if (pids.length > 0) return killQemus(Promise.resolve(pids));
-    await delay(10);
+/** They may still be starting: they are waited for. */
+async function killQemus(find: () => Promise<readonly number[]>): Promise<Afterwards> {
+  for (let tries = 0; tries < 400; tries++) {
+    const pids = await find();
+    for (const pid of pids) kill(pid);
+    if (pids.length > 0) return nothing;
+    await delay(20);
   }
-  return () => Promise.resolve(["0 killed"]);
+  return () => Promise.resolve([NOTHING_KILLED]);
 }
 
 async function fillDisk(host: RigHost, random: () => number): Promise<Afterwards> {
@@ -140,11 +141,11 @@ export async function inject(fault: FaultName, scene: Scene): Promise<Afterwards
     case "kill both":
       return killServices([source, destination], random);
     case "kill QEMU":
-      return killQemus(source.qemus("machine"));
+      return killQemus(() => source.qemus("machine"));
     case "kill twin":
-      return killQemus(destination.qemus("twin"));
+      return killQemus(() => destination.qemus("twin"));
     case "kill new QEMU":
-      return killNewQemu(scene);
+      return killQemus(() => destination.qemus("machine"));
     case "cut": {
       const bytes = random() < 0.4 ? 0 : magnitude(random, 1, 100_000);
       if (bytes === 0) for (const { line } of [source, destination]) line.cut();

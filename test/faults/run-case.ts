@@ -6,7 +6,7 @@ import { run } from "../../common/spawn.ts";
 import { chainName } from "../../demo/verify/compare-disks.ts";
 import { WORKSPACE } from "../e2e/migration-hosts.ts";
 import { copyState, differences, leftovers, mayRun, processes, stateFiles, type HostRecord, type StateFiles } from "./audit.ts";
-import { inject, type Afterwards, type Scene } from "./inject.ts";
+import { NOTHING_KILLED, WHILE_GOING_ON, inject, type Afterwards, type Scene } from "./inject.ts";
 import type { FrameName } from "../../protocol/wire.ts";
 import type { Case, Moment } from "./plan.ts";
 import { beginWatching } from "./power-cut.ts";
@@ -137,19 +137,20 @@ export class CaseRun {
       if (isSaved && this.#moment !== "any") await this.#refer("saved");
       this.#requireOneOwner();
       const scene: Scene = { moment: this.#moment, source, destination, random };
-      // After a kill the destination has to ask.
+      if (fault !== "damage" && WHILE_GOING_ON.includes(fault)) this.#goOn(stopped);
       if (fault !== "damage") afterwards = await inject(fault, scene);
+      // After a kill the destination has to ask.
       else if (this.#moment !== "any") afterwards = await inject("kill destination", scene);
       else if (this.#frame === "abort") setTimeout(() => { stop.abort(); }, random() * 500);
-      if (this.#moment !== "any") this.#goOn(stopped);
-    } else if (this.#moment !== "any") this.#goOn(stopped);
+    }
+    this.#goOn(stopped);
     const said = await Promise.race([migration, delay(END_MS).then(() => "it did not end")]);
     this.#notes.push(said);
     if (said === "it did not end") throw new Error("the migration did not come to an end");
     this.#notes.push(...(await afterwards()));
     const isDamaged = fault !== "damage" || !this.#rig.hosts.every(({ line }) => line.damages.some((one) => one.frame === this.#frame));
     for (const { line } of this.#rig.hosts) line.mend();
-    return isReached && isDamaged && !this.#notes.includes("0 killed");
+    return isReached && isDamaged && !this.#notes.includes(NOTHING_KILLED);
   }
 
   async #anyMoment(signal: AbortSignal): Promise<void> {
@@ -164,7 +165,7 @@ export class CaseRun {
   }
 
   #goOn({ service }: RigHost): void {
-    if (service.pid !== undefined) process.kill(service.pid, "SIGCONT");
+    if (this.#moment !== "any" && service.pid !== undefined) process.kill(service.pid, "SIGCONT");
   }
 
   #requireOneOwner(): void {
