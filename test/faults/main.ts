@@ -3,11 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { withTimeout } from "../../common/abort.ts";
 import { exited, start } from "../../common/spawn.ts";
 import { caseAt, caseName, randomOf, type Case } from "./plan.ts";
 import { Rig } from "./rig.ts";
 import { CaseRun } from "./run-case.ts";
 import { printTables, type ResultLine } from "./tables.ts";
+
+/** Whatever waits for ever, this does not. */
+const CASE_MS = 400_000;
 
 const USAGE = `npm run test:faults -- [--seed N] [--from N] [--count N] [--minutes N] [--only TEXT] [--results FILE]
 
@@ -117,7 +121,7 @@ async function runFaults(dir: string, options: Options): Promise<number> {
 async function runOne(rig: Rig, one: Case, random: () => number): Promise<Omit<ResultLine, "seed" | "index">> {
   const began = performance.now();
   try {
-    return { case: one, ...(await new CaseRun(rig, one, random).run()) };
+    return { case: one, ...(await withTimeout(new CaseRun(rig, one, random).run(), CASE_MS, "the fault")) };
   } catch (error) {
     const seconds = (performance.now() - began) / 1000;
     return { case: one, struck: true, seconds, problem: error instanceof Error ? (error.stack ?? error.message) : String(error) };

@@ -1,5 +1,5 @@
 import { existsSync, watch } from "node:fs";
-import { chmod, mkdir, rm, statfs, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm, statfs, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { abortable, delay } from "../../common/abort.ts";
 import { run } from "../../common/spawn.ts";
@@ -61,6 +61,8 @@ export class RigHost {
       await writeFile(join(this.aside, ASIDE.arm), moment);
       if (existsSync(hit)) reached.resolve(undefined);
       await abortable(reached.promise, signal);
+      // It says so just before it stops.
+      while (this.service.pid !== undefined && !(await isStopped(this.service.pid))) await delay(2);
     } finally {
       watcher.close();
       await rm(join(this.aside, ASIDE.arm), { force: true });
@@ -103,6 +105,11 @@ export class RigHost {
     const { runName } = new StatePaths(this.service.state);
     return [`/run/user/${String(process.getuid?.())}`, "/tmp", "/dev/shm"].map((parent) => join(parent, runName));
   }
+}
+
+async function isStopped(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${String(pid)}/stat`, "utf8").catch(() => "");
+  return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
 }
 
 export function isQemu(args: readonly string[]): boolean {
