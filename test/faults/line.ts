@@ -34,8 +34,6 @@ export class Line {
   cutAfter: number | null = null;
   /** Each is done once, to the first frame of its kind. */
   damages: Damage[] = [];
-  /** Kinds of frames that have passed, and how many of each. */
-  readonly seen = new Map<FrameName, number>();
   /** The last offer that passed. */
   offer: Buffer | null = null;
 
@@ -84,7 +82,6 @@ export class Line {
   }
 
   #bytesOf({ name, payload }: Frame): Buffer {
-    this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
     const bytes = Buffer.concat([frameHeader(name, payload.length), payload]);
     if (name === "offer") this.offer = Buffer.from(bytes);
     const damage = this.damages.find(({ frame }) => frame === name);
@@ -149,7 +146,6 @@ export class Line {
   mend(): void {
     this.rate = this.cutAfter = null;
     this.damages = [];
-    this.seen.clear();
   }
 
   async close(): Promise<void> {
