@@ -12,7 +12,7 @@ import { processes, readRecord, type HostRecord } from "./audit.ts";
 import { Line } from "./line.ts";
 import { cutPower } from "./power-cut.ts";
 
-const DISK_BYTES = 1024 * 1024 * 1024;
+const DISK_BYTES = 2 * 1024 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 const HERE = import.meta.dirname;
 

@@ -73,9 +73,13 @@ export class CaseRun {
     if (this.#case.fault.startsWith("power cut"))
       for (const { service, aside } of this.#rig.hosts) await beginWatching(service.state, aside);
     for (const { line } of this.#rig.hosts) line.mend();
+    const preparedMs = performance.now();
     const struck = await this.#strike(before);
+    const struckMs = performance.now();
     const state = await this.#verdict(before);
     const outcome = owner(this.#rig) === this.#source ? "stayed" : "moved";
+    const parts = [began, preparedMs, struckMs, performance.now()].map((ms, index, all) => (ms - (all[index - 1] ?? ms)) / 1000);
+    this.#notes.push(`prepared, struck, settled in ${parts.slice(1).map((s) => s.toFixed(1)).join(" + ")} s`);
     return { struck, outcome, state, seconds: (performance.now() - began) / 1000, notes: this.#notes };
   }
 
@@ -220,12 +224,15 @@ export class CaseRun {
 
   async #settle(): Promise<void> {
     const deadline = performance.now() + SETTLE_MS;
+    let last: string[] = [];
     for (;;) {
       const open = await this.#unsettled().catch((error: unknown) => [String(error)]);
-      if (open.length === 0) return;
+      if (open.length === 0) break;
+      last = open;
       if (performance.now() > deadline) throw new Error(`not settled: ${open.join("; ")}`);
       await delay(60);
     }
+    if (last.length > 0) this.#notes.push(`waited for: ${last.join("; ")}`);
   }
 
   /** What is still to come, or what should not be. */
