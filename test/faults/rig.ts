@@ -49,16 +49,20 @@ export class RigHost {
     await this.service.start({ path: this.#path, preload: join(HERE, "preload.ts"), env: { FAULTS_ASIDE: this.aside } });
   }
 
-  /** The service stops itself when its newest migration has that role and state; resolves then. Nothing waits for this forever: see `signal`. */
-  async stopsAt(moment: string, signal: AbortSignal): Promise<void> {
+  /** The service will stop itself when its newest migration has that role and state. */
+  async arm(moment: string): Promise<void> {
+    await rm(join(this.aside, ASIDE.hit), { force: true });
+    await writeFile(join(this.aside, ASIDE.arm), moment);
+  }
+
+  /** Resolves when the service has stopped itself; after `signal` it will not any more. */
+  async stops(signal: AbortSignal): Promise<void> {
     const hit = join(this.aside, ASIDE.hit);
-    await rm(hit, { force: true });
     const reached = Promise.withResolvers<undefined>();
     const watcher = watch(this.aside, () => {
       if (existsSync(hit)) reached.resolve(undefined);
     });
     try {
-      await writeFile(join(this.aside, ASIDE.arm), moment);
       if (existsSync(hit)) reached.resolve(undefined);
       await abortable(reached.promise, signal);
       // It says so just before it stops.
