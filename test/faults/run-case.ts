@@ -10,7 +10,7 @@ import { beginWatching } from "./power-cut.ts";
 import { Rig, type RigHost } from "./rig.ts";
 import { Verdict, owner, requireOneOwner } from "./verdict.ts";
 
-const REACH_MS = 45_000;
+const REACH_MS = 120_000;
 const END_MS = 150_000;
 
 export interface CaseResult {
@@ -142,8 +142,12 @@ export class CaseRun {
       else if (this.#moment !== "any") afterwards = await inject("kill destination", scene);
       else if (this.#frame === "abort") setTimeout(() => { stop.abort(); }, random() * 500);
     }
+    // Again and again: one that was told too early to go on would stand for ever.
+    const goingOn = setInterval(() => { this.#goOn(stopped); }, 300);
     this.#goOn(stopped);
     const said = await Promise.race([migration, delay(END_MS).then(() => "it did not end")]);
+    clearInterval(goingOn);
+    this.#goOn(stopped);
     this.#notes.push(said);
     if (said === "it did not end") throw new Error("the migration did not come to an end");
     this.#notes.push(...(await afterwards()));

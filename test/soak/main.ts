@@ -12,18 +12,14 @@ if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`"${values.rounds}"
 /** What happens only once, such as reading code, is over then. */
 const WARM_UP = Math.min(10, Math.floor(rounds / 4));
 
-/** Types a line, moves the workspace, and checks that the same picture is shown at the other end. */
+/** Types a line and moves the workspace; returns the bytes that this took. */
 async function workAndMove(from: TestHost, to: TestHost, line: string): Promise<number> {
   const here = await from.console();
   await type(here, line);
-  const before = await stillPicture(here);
+  await stillPicture(here);
   here.close();
   const report = await from.call("migrate", { workspace: WORKSPACE, peer: to.name, mode: "replay" });
   if (!report.verified || report.root_destination !== report.root_source) throw new Error("not verified");
-  const there = await to.console();
-  const after = await stillPicture(there);
-  there.close();
-  if (!after.equals(before)) throw new Error("another picture is shown than before");
   return report.bytes.total;
 }
 
