@@ -217,7 +217,7 @@ export class Rig {
       await delay(150);
       const before = Buffer.from(console.frame.pixels);
       await typeQuickly(console, line);
-      for (let tries = 0; tries < 300; tries++) {
+      for (let tries = 0; tries < 2400; tries++) {
         await delay(50);
         if (console.frame.pixels.equals(before)) continue;
         await stillPicture(console, 250);
