@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { GenerationManifest } from "../../protocol/generation.ts";
 import { BlockHashes, MerkleTree, type Bitmap, type BlockDevice } from "../../syncer/index.ts";
@@ -60,6 +60,8 @@ export async function writeGenerationParts(ctx: ServiceContext, options: PartsOp
   }
   for (const path of [parts.ramHashesPath, parts.diskHashesPath]) await syncFile(path);
   await syncDir(dir);
+  // The folder's own name, too: once the source has released, what is in it is needed.
+  await syncDir(dirname(dir));
   return parts;
 }
 

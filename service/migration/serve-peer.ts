@@ -18,6 +18,7 @@ import type { Settlement } from "./settlement.ts";
 import type { Takeover } from "./takeover.ts";
 import { unexpected } from "./unexpected.ts";
 import { WaitingProgress } from "./waiting-progress.ts";
+import { whenRoom } from "./when-room.ts";
 import { WireProgress } from "./wire-progress.ts";
 
 type Offer = Message<"offer">;
@@ -238,12 +239,23 @@ async function receive(ctx: ServiceContext, settlement: Settlement, reception: R
     else await beTold(ctx, settlement, link, journal);
   } catch (error) {
     const decided = destinationAfterBreak(journal.state);
-    if (decided === "drop") journal.advance("drop", { error: toHomewardError(error).message });
+    if (decided === "drop") await drop(ctx, journal, error);
     else if (decided === "ask" && offer.kind === "migration") settlement.keepAsking(offer.id);
     throw error;
   } finally {
     ctx.activity.clear(offer.workspace);
   }
+}
+
+/** What was to arrive is given up, as soon as that can be recorded. */
+async function drop(ctx: ServiceContext, journal: DestinationJournal, error: unknown): Promise<void> {
+  const { message } = toHomewardError(error);
+  await whenRoom(ctx, journal.id, () => {
+    if (journal.can("drop")) journal.advance("drop", { error: message });
+    return Promise.resolve();
+  }).catch((cause: unknown) => {
+    ctx.log.error({ err: cause, migration: journal.id }, "recording that an arrival is given up");
+  });
 }
 
 /** Waits for the release, takes the workspace, and stores the source's report. */

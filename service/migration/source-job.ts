@@ -17,6 +17,7 @@ import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
 import { unexpected } from "./unexpected.ts";
 import { WaitingProgress } from "./waiting-progress.ts";
+import { whenRoom } from "./when-room.ts";
 
 /** How long the user waits for a destination that vanished after the release, before being told to look again later. */
 const SETTLE_MS = 120_000;
@@ -100,29 +101,38 @@ export class SourceJob {
   async #giveUp(link: PeerLink | null, error: unknown): Promise<void> {
     const { id, kind, journal, workspace, goOn } = this.#options;
     const { message } = toHomewardError(error);
-    await inOrder("giveUp", {
-      record: () => {
-        if (journal.can("cancel")) journal.advance("cancel", { error: message });
-        if (!mayGoOn(journal.state)) throw new HomewardError("INTERNAL", `${workspace} was released: ${message}`, { cause: error });
-      },
-      say: () => {
-        // One that lost the connection may wait for it to come back.
-        if (link?.isConnected === false && kind === "migration") this.#settlement.tellKept(this.#options);
-        void link?.abort(error);
-      },
-      "go-on": async () => {
-        try {
-          await goOn();
-        } catch (cause) {
-          throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
-            cause,
-            hint: "Its state is saved. Restart the service.",
-          });
-        } finally {
-          await removeIncoming(this.#ctx, id);
-        }
-      },
-    });
+    try {
+      await whenRoom(this.#ctx, id, () =>
+        inOrder("giveUp", {
+          // The record first: a destination that asks in the meantime must get an answer.
+          record: () => {
+            if (journal.can("cancel")) journal.advance("cancel", { error: message });
+            if (!mayGoOn(journal.state)) throw new HomewardError("INTERNAL", `${workspace} was released: ${message}`, { cause: error });
+          },
+          say: () => {
+            // One that lost the connection may wait for it to come back.
+            if (link?.isConnected === false && kind === "migration") this.#settlement.tellKept(this.#options);
+            void link?.abort(error);
+          },
+          "go-on": goOn,
+        }),
+      );
+    } catch (cause) {
+      void link?.abort(error);
+      const { code } = toHomewardError(cause);
+      if (code === "NO_ROOM")
+        throw new HomewardError("NO_ROOM", `${message}; and this computer's disk is full: ${workspace} stands still`, {
+          cause,
+          hint: "Free some room: it goes on by itself then.",
+        });
+      if (!mayGoOn(journal.state)) throw cause;
+      throw new HomewardError("GUEST", `${message}; and ${workspace} could not go on here`, {
+        cause,
+        hint: "Its state is saved. Restart the service.",
+      });
+    } finally {
+      await removeIncoming(this.#ctx, id);
+    }
   }
 
   async #connect(): Promise<PeerLink> {

@@ -2,7 +2,7 @@ import { chmod, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
-import { now, storedJson, text, type Database } from "./database.ts";
+import { now, storedJson, text, textOrNull, type Database } from "./database.ts";
 import { freshDir, linkOver, syncDir, syncFile, writeFileDurably } from "./durable.ts";
 import type { LayersTable } from "./layers-table.ts";
 import type { GenerationPaths, StatePaths } from "./paths.ts";
@@ -114,7 +114,10 @@ export class GenerationsStore {
 
   /** Notes that it was written to a folder, from which another host may have been made. */
   noteExported(root: string): void {
-    this.#db.run("UPDATE generations SET exported_at = ? WHERE root = ?", now(), root);
+    // Later than any other, though the clock may have been set back since.
+    const newest = textOrNull(this.#db.get("SELECT max(exported_at) AS newest FROM generations") ?? {}, "newest");
+    const after = newest === null ? "" : new Date(Date.parse(newest) + 1).toISOString();
+    this.#db.run("UPDATE generations SET exported_at = ? WHERE root = ?", after > now() ? after : now(), root);
   }
 
   /** Roots of what was exported, newest first. */
@@ -125,7 +128,7 @@ export class GenerationsStore {
   }
 
   roots(): string[] {
-    return this.#db.all("SELECT root FROM generations ORDER BY created_at").map((row) => text(row, "root"));
+    return this.#db.all("SELECT root FROM generations ORDER BY rowid").map((row) => text(row, "root"));
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

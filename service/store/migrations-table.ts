@@ -38,7 +38,10 @@ function toRow(row: Row): MigrationRow {
   });
 }
 
-/** Every migration this host takes part in. A change is on disk when the call returns. */
+/**
+ * Every migration this host takes part in. A change is on disk when the call returns. Their order is that of their rows:
+ * clocks are set back.
+ */
 export class MigrationsTable {
   readonly #db: Database;
 
@@ -115,7 +118,7 @@ export class MigrationsTable {
   /** Id of the newest migration that has a report. */
   newestReported(): string | null {
     const row = this.#db.get(
-      "SELECT id FROM migrations WHERE report IS NOT NULL ORDER BY started_at DESC, rowid DESC LIMIT 1",
+      "SELECT id FROM migrations WHERE report IS NOT NULL ORDER BY rowid DESC LIMIT 1",
     );
     return row === null ? null : text(row, "id");
   }
@@ -126,7 +129,7 @@ export class MigrationsTable {
       .all(
         `SELECT *, json_extract(iif(json_valid(report), report, NULL), '$.bytes.total') AS bytes,
            json_extract(iif(json_valid(report), report, NULL), '$.phases.click_to_usable_s') AS seconds
-         FROM migrations ORDER BY started_at DESC, rowid DESC LIMIT ?`,
+         FROM migrations ORDER BY rowid DESC LIMIT ?`,
         limit,
       )
       .map((row) => ({ ...toRow(row), bytes: numberOrNull(row, "bytes"), seconds: numberOrNull(row, "seconds") }));
@@ -136,7 +139,7 @@ export class MigrationsTable {
   lastMove(workspace: string): MigrationReport | null {
     const row = this.#db.get(
       `SELECT id FROM migrations WHERE workspace = ? AND kind = 'migration' AND report IS NOT NULL
-       ORDER BY started_at DESC, rowid DESC LIMIT 1`,
+       ORDER BY rowid DESC LIMIT 1`,
       workspace,
     );
     return row === null ? null : this.report(text(row, "id"));
@@ -157,7 +160,7 @@ export class MigrationsTable {
   /** Newest first. */
   list(limit = 200): MigrationRow[] {
     return this.#db
-      .all("SELECT * FROM migrations ORDER BY started_at DESC, rowid DESC LIMIT ?", limit)
+      .all("SELECT * FROM migrations ORDER BY rowid DESC LIMIT ?", limit)
       .map(toRow);
   }
 
@@ -176,7 +179,7 @@ export class MigrationsTable {
   unfinished(): MigrationRow[] {
     const marks = FINAL_MIGRATION_STATES.map(() => "?").join(", ");
     return this.#db
-      .all(`SELECT * FROM migrations WHERE state NOT IN (${marks}) ORDER BY started_at`, ...FINAL_MIGRATION_STATES)
+      .all(`SELECT * FROM migrations WHERE state NOT IN (${marks}) ORDER BY rowid`, ...FINAL_MIGRATION_STATES)
       .map(toRow);
   }
 }

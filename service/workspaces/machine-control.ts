@@ -100,13 +100,23 @@ export class MachineControl {
   async adopt(): Promise<void> {
     const { machine, change } = await adoptAfterRestart(this.#deps, this.#row);
     if (change !== null) this.update(change);
-    if (machine === null) return;
+    if (machine === null) {
+      await this.#removeStale();
+      return;
+    }
     const running = this.#attach(machine, this.#row.ramPath ?? this.paths.ram);
     if (this.#row.state !== "running") return;
     await running.openConsole("record-resume");
     // A service that was stopped between the record and the first instruction, or while it was suspending.
     if (await isPaused(machine)) await running.cont();
     await removeSavedState(this.paths);
+  }
+
+  /** Removes files that the record has done with, after a crash came between the record and their removal or undid that. */
+  async #removeStale(): Promise<void> {
+    const { state, resumeFrom } = this.#row;
+    if (state === "off") await removeSavedState(this.paths);
+    else if (resumeFrom === "generation" && (state === "away" || state === "suspended")) await this.removeOwnState();
   }
 
   /** @throws INCOMPATIBLE, GUEST, NO_ROOM, CANCELLED; the record is then as before, or "off" where it was that */

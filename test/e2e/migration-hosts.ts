@@ -24,6 +24,9 @@ export interface Circumstances {
   readonly roomBytes?: number;
   /** A program, and its arguments, that becomes the service. */
   readonly through?: readonly string[];
+  /** A module that the service's process loads first. */
+  readonly preload?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
@@ -65,13 +68,19 @@ export class TestHost {
     else this.#args.push("--listen", listen, "--peer", `${peer.name}=${peer.socket}`);
   }
 
-  async start({ path, roomBytes, through = [] }: Circumstances = {}): Promise<void> {
+  /** Process id of the service; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start({ path, roomBytes, preload, env, through = [] }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
     const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
-    const [command = "", ...args] = [...through, ...room, process.execPath, SERVICE, ...this.#args];
+    const first = preload === undefined ? [] : ["--import", preload];
+    const [command = "", ...args] = [...through, ...room, process.execPath, ...first, SERVICE, ...this.#args];
     const child = await start(command, args, {
       stdio: ["ignore", "pipe", log.fd],
-      ...(path === undefined ? {} : { env: { ...process.env, PATH: path } }),
+      env: { ...process.env, ...env, ...(path === undefined ? {} : { PATH: path }) },
     });
     await log.close();
     this.#child = child;
@@ -85,6 +94,9 @@ export class TestHost {
         clearTimeout(timer);
         reject(new Error(`${this.name} ended while it started`));
       });
+    });
+    child.once("exit", () => {
+      if (this.#child === child) this.#child = this.#client = null;
     });
     // Of a host with a disk of its own the folder is not seen from here.
     this.files = roomBytes === undefined ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
@@ -104,11 +116,6 @@ export class TestHost {
   async restart(circumstances: Circumstances = {}): Promise<void> {
     await this.kill();
     await this.start(circumstances);
-  }
-
-  /** Of its service. */
-  get pid(): number | undefined {
-    return this.#child?.pid;
   }
 
   /** "SIGSTOP" makes it as silent as a computer that was closed, "SIGCONT" wakes it. */

@@ -1,4 +1,4 @@
-import { chmod, cp, mkdtemp, open, readdir, rm } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -8,6 +8,7 @@ import { buildGuest } from "../../guests/build.ts";
 import { Activity } from "../../service/context.ts";
 import { GenerationCheck } from "../../service/generation-check.ts";
 import { RunDirs } from "../../service/run-dirs.ts";
+import { exists } from "../../service/store/durable.ts";
 import { Store } from "../../service/store/store.ts";
 import type { WorkspaceDeps } from "../../service/workspaces/dependencies.ts";
 import { exportGeneration } from "../../service/workspaces/export-generation.ts";
@@ -112,6 +113,15 @@ describe("handing a workspace over", () => {
     expect(beta.work).toMatchObject({ owner: "alpha", state: "away", base: alpha.work.base });
     await expect(beta.work.start()).rejects.toMatchObject({ code: "CONFLICT" });
     await expect(beta.work.suspendForMigration()).rejects.toMatchObject({ code: "CONFLICT" });
+  });
+
+  it("finds what a crash, or a power cut that undid its removal, has left of an earlier state, and removes it", async () => {
+    const { saved, overlay } = beta.deps.store.paths.workspace("work");
+    await mkdir(saved.dir, { recursive: true });
+    for (const path of [saved.ram, saved.device, overlay]) await writeFile(path, "of a state that was handed over");
+    await beta.crash();
+    for (const path of [saved.dir, overlay]) expect(await exists(path)).toBe(false);
+    expect(beta.work).toMatchObject({ owner: "alpha", state: "away" });
   });
 
   it("does not take in a generation that was tampered with, and keeps nothing of it", async () => {

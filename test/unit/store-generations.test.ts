@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Store } from "../../service/store/store.ts";
 import { endedLogs, keptGenerations } from "../../service/workspaces/kept-generations.ts";
 import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
@@ -204,6 +204,13 @@ describe("stored generations", () => {
     expect(kept()).toBe("9bdef");
     store.generations.noteExported(A);
     expect(kept()).toBe("9abdef");
+    // Only the last export counts, whatever the clock says of when it was.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 86_400_000 });
+    store.generations.noteExported(C);
+    vi.useRealTimers();
+    expect(store.generations.exported()).toEqual([C, A]);
+    store.generations.noteExported(A);
+    expect(store.generations.exported()).toEqual([A, C]);
     const letGo = store.generations.hold(C);
     const letGoToo = store.generations.hold(C);
     expect(kept()).toBe("9abcdef");

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Database } from "../../service/store/database.ts";
 import { LayersTable } from "../../service/store/layers-table.ts";
 import { MigrationsTable, type NewMigration } from "../../service/store/migrations-table.ts";
@@ -135,6 +135,20 @@ describe("migrations", () => {
     ]);
     expect(table.lastMove("w")).toEqual(MIGRATION_REPORT);
     expect(table.lastMove("other")).toBeNull();
+  });
+
+  it("keep their order when the clock is set back", () => {
+    const table = new MigrationsTable(db);
+    const first = table.insert(migration());
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 86_400_000 });
+    const second = table.insert(migration());
+    vi.useRealTimers();
+    expect(second.startedAt < first.startedAt).toBe(true);
+    expect(table.list().map(({ id }) => id)).toEqual([second.id, first.id]);
+    expect(table.unfinished().map(({ id }) => id)).toEqual([first.id, second.id]);
+    for (const { id } of [first, second]) table.update(id, { state: "done", report: { ...MIGRATION_REPORT, id } });
+    expect(table.newestReported()).toBe(second.id);
+    expect(table.lastMove("w")?.id).toBe(second.id);
   });
 
   it("tell who held a generation: both ends of a move that is over, and who rehearsed from it", () => {
