@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers/promises";
+import { throwIfAborted } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
@@ -14,6 +16,9 @@ import type { HashPool } from "./hash-pool.ts";
 import { IndexBuilder } from "./index-builder.ts";
 import { groupRuns, pieceOf } from "./pieces.ts";
 import type { PerDevice, Place } from "./places.ts";
+
+/** Blocks described in one turn of the event loop. */
+const BLOCKS_PER_TURN = 8192;
 
 export interface ResidualSourceOptions {
   /** The suspended state. */
@@ -123,11 +128,14 @@ export class ResidualSource {
     const numbers = new ContentNumbers(contents.count);
     let n = 0;
     for (const device of DEVICES) {
-      for (const run of this.#dirty[device].runs())
+      for (const run of this.#dirty[device].runs()) {
+        throwIfAborted(this.#options.signal);
         for (let block = run.block; block < run.block + run.count; block++) {
           this.#addBlock(builder, contents, numbers, block, contents.contentOf(n++));
           if (builder.full) yield this.#count("index", await builder.flush(device));
+          if (n % BLOCKS_PER_TURN === 0) await setImmediate();
         }
+      }
       if (device === "ram") this.#ramContents = this.#contents;
       yield this.#count("index", await builder.flush(device === "ram" ? "disk" : null));
     }
