@@ -1,6 +1,6 @@
 /** The formats of the residual exchange; docs/protocol.md shows them together. */
 export { MESSAGE_KINDS, type MessageKind } from "./residual/envelope.ts";
-export { encodeFrame, openFrame, type FramePayload, type OpenedFrame } from "./residual/frame-message.ts";
+export { encodeFrame, openFrame, type OpenedFrame } from "./residual/frame-message.ts";
 export { chooseHashBits, packHashes, unpackHashes } from "./residual/hash-bits.ts";
 export {
   decodeIndexMessage,
@@ -16,10 +16,7 @@ export {
   decodeNeedMessage,
   encodeNeedMessage,
   MAX_NEED_CONTENTS,
-  MAX_OFFERING_CONTENTS,
-  partOffers,
   type NeedMessage,
-  type PartOffer,
 } from "./residual/need-message.ts";
 export {
   decodeNarrowRequest,

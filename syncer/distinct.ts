@@ -28,6 +28,16 @@ export class DistinctContents {
     return this.#count;
   }
 
+  /** Bits 0 to 31 of each content's hash. */
+  get high(): Uint32Array {
+    return this.#high.subarray(0, this.#count);
+  }
+
+  /** Bits 32 to 63. */
+  get low(): Uint32Array {
+    return this.#low.subarray(0, this.#count);
+  }
+
   /** The number of the content with the hash at `at`; equal to the count before the call when it is a new one. */
   number(hashes: DataView, at: number): number {
     const high = hashes.getUint32(at);

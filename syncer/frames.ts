@@ -1,10 +1,9 @@
 import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
-import { encodeFrame, openFrame, type FramePayload } from "../protocol/residual/frame-message.ts";
+import { encodeFrame, openFrame } from "../protocol/residual/frame-message.ts";
 import { FRAME_BLOCKS } from "../protocol/residual/limits.ts";
 import type { BlockDevice } from "./block-device.ts";
 import type { HashPool } from "./hash-pool.ts";
-import { leaveOutOffered, putBackParts, type WantedPlace } from "./parts.ts";
 import { blocksAt, readBlocks, type PerDevice, type Place } from "./places.ts";
 
 /**
@@ -28,13 +27,13 @@ export interface FrameSource {
 }
 
 /** Places in order, in lists as long as they come. */
-type PlaceLists = Iterable<Iterable<WantedPlace>> | AsyncIterable<Iterable<WantedPlace>>;
+type PlaceLists = Iterable<Iterable<Place>> | AsyncIterable<Iterable<Place>>;
 
 /** Cuts places into frames. */
 async function* frameGroups(
   lists: PlaceLists,
-): AsyncGenerator<WantedPlace[], void, undefined> {
-  let group: WantedPlace[] = [];
+): AsyncGenerator<Place[], void, undefined> {
+  let group: Place[] = [];
   for await (const places of lists) {
     for (const place of places) {
       group.push(place);
@@ -48,8 +47,7 @@ async function* frameGroups(
 
 interface FrameInput {
   readonly sequence: number;
-  readonly blocks: number;
-  readonly payload: FramePayload;
+  readonly content: Buffer;
   readonly dictionary: readonly Uint8Array[];
 }
 
@@ -64,11 +62,9 @@ async function* frameInputs(
       readBlocks(blocksAt(source.current, group), source.pool),
       generationBlocks(source.base, group, source.pool),
     ]);
-    const payload = await leaveOutOffered(group, content, source.pool);
-    yield { sequence, blocks: group.length, payload, dictionary: [before, same] };
+    yield { sequence, content, dictionary: [before, same] };
     sequence++;
-    // Only what was sent: a part that was left out by mistake must not spoil the frames after this one.
-    before = payload.bytes;
+    before = content;
   }
 }
 
@@ -89,7 +85,7 @@ export function encodeFrames(
   return mapOrdered(
     frameInputs(source, places),
     FRAMES_AT_ONCE,
-    ({ sequence, blocks, payload, dictionary }) => encodeFrame(sequence, blocks, payload, dictionary, level),
+    ({ sequence, content, dictionary }) => encodeFrame(sequence, content, dictionary, level),
     source.signal,
   );
 }
@@ -97,32 +93,20 @@ export function encodeFrames(
 export interface DecodedFrame {
   readonly places: readonly Place[];
   readonly content: Buffer;
-  /** For each block, the parts that came from the twin; undefined when none did. */
-  readonly leftOut: Uint8Array | undefined;
-}
-
-/** A place in the list that both sides walk, and the parts offered for it, one bit each. */
-export interface ExpectedPlace extends Place {
-  readonly offered: number;
 }
 
 /** Takes the frames of one list of places in order. */
 export class FrameDecoder {
   readonly #base: PerDevice<BlockDevice> | null;
-  readonly #twin: PerDevice<BlockDevice> | undefined;
   readonly #pool: HashPool;
   #sequence = 0;
   /** What the frame before brought, which the next one needs. */
   #before: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
 
-  /**
-   * @param base the generation's devices, where they are part of the dictionaries
-   * @param twin where parts that are left out come from
-   */
-  constructor(base: PerDevice<BlockDevice> | null, twin: PerDevice<BlockDevice> | undefined, pool: HashPool) {
+  /** @param base the generation's devices, where they are part of the dictionaries */
+  constructor(base: PerDevice<BlockDevice> | null, pool: HashPool) {
     this.#base = base;
     this.#pool = pool;
-    this.#twin = twin;
   }
 
   /**
@@ -130,7 +114,7 @@ export class FrameDecoder {
    * @param take removes that many places from the front of the list that both sides walk; throws when there are fewer
    * @throws PEER, DAMAGED
    */
-  async decode(frame: Buffer, take: (blocks: number) => readonly ExpectedPlace[]): Promise<DecodedFrame> {
+  async decode(frame: Buffer, take: (blocks: number) => readonly Place[]): Promise<DecodedFrame> {
     const opened = openFrame(frame);
     if (opened.sequence !== this.#sequence)
       throw new HomewardError("PEER", "the other host's frames are out of order", {
@@ -139,21 +123,12 @@ export class FrameDecoder {
     this.#sequence++;
     const places = take(opened.blocks);
     const before = this.#before;
-    const unpacked = Promise.all([before, generationBlocks(this.#base, places, this.#pool)]).then((parts) =>
+    const content = Promise.all([before, generationBlocks(this.#base, places, this.#pool)]).then((parts) =>
       opened.unpack(parts),
     );
-    this.#before = unpacked.then(({ bytes }) => bytes);
+    this.#before = content;
     // Whoever waits for the next frame sees the failure too; nobody need.
     this.#before.catch(() => undefined);
-    const payload = await unpacked;
-    return { places, content: await this.#wholeBlocks(places, payload), leftOut: payload.leftOut };
-  }
-
-  #wholeBlocks(places: readonly ExpectedPlace[], payload: FramePayload): Promise<Buffer> {
-    const { leftOut } = payload;
-    if (leftOut === undefined) return Promise.resolve(payload.bytes);
-    if (this.#twin === undefined || places.some(({ offered }, i) => ((leftOut[i] ?? 0) & ~offered) !== 0))
-      throw new HomewardError("PEER", "the other host leaves out parts that were not offered");
-    return putBackParts(places, payload, this.#twin, this.#pool);
+    return { places, content: await content };
   }
 }

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { readSync, writeSync } from "node:fs";
-import { BLOCK_BYTES, HASH_BYTES, PART_BYTES, PART_HASH_BYTES, type BlockRange } from "../protocol/residual/limits.ts";
+import { BLOCK_BYTES, HASH_BYTES, type BlockRange } from "../protocol/residual/limits.ts";
 import type { Piece } from "./pieces.ts";
 
 /** The work of a hash worker: what it hashes, compares, reads or writes is all in the job. */
@@ -13,7 +13,6 @@ export const LEAF_HASH_BYTES = 32;
 export type HashJob =
   | { readonly kind: "differing"; readonly left: Piece; readonly right: Piece }
   | { readonly kind: "blocks"; readonly piece: Piece }
-  | { readonly kind: "parts"; readonly piece: Piece }
   | { readonly kind: "leaves"; readonly piece: Piece }
   | { readonly kind: "read"; readonly fd: number; readonly runs: readonly BlockRange[] }
   | { readonly kind: "write"; readonly fd: number; readonly runs: readonly BlockRange[]; readonly data: Uint8Array };
@@ -134,14 +133,6 @@ function blockHashes(data: Buffer): Uint8Array {
   return hashes;
 }
 
-/** The first 2 bytes of the SHA-1 of each 512 bytes. */
-function partHashes(data: Buffer): Uint8Array {
-  const hashes = Buffer.alloc((data.length / PART_BYTES) * PART_HASH_BYTES);
-  for (let at = 0, to = 0; at < data.length; at += PART_BYTES, to += PART_HASH_BYTES)
-    hashes.write(hash("sha1", data.subarray(at, at + PART_BYTES), "binary"), to, PART_HASH_BYTES, "binary");
-  return hashes;
-}
-
 /** SHA-256 of each 64 KiB leaf; the last one may be shorter. */
 function leafHashes(data: Buffer): Uint8Array {
   const hashes = new Uint8Array(Math.ceil(data.length / LEAF_BYTES) * LEAF_HASH_BYTES);
@@ -180,7 +171,6 @@ export class HashScratch {
     this.#left = this.#grown(this.#left, first);
     const data = load(first, this.#left);
     if (job.kind === "blocks") return blockHashes(data);
-    if (job.kind === "parts") return partHashes(data);
     if (job.kind === "leaves") return leafHashes(data);
     this.#right = this.#grown(this.#right, job.right);
     return differing(data, load(job.right, this.#right));

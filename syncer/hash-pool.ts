@@ -71,11 +71,6 @@ export class HashPool {
     return this.#submit({ kind: "blocks", piece });
   }
 
-  /** 2 bytes of SHA-1 for each 512 bytes of the piece. */
-  hashParts(piece: Piece): Promise<Uint8Array> {
-    return this.#submit({ kind: "parts", piece });
-  }
-
   /** 32 bytes of SHA-256 for each 64 KiB of the piece; the last leaf may be short. */
   hashLeaves(piece: Piece): Promise<Uint8Array> {
     return this.#submit({ kind: "leaves", piece });

@@ -12,6 +12,11 @@ export interface DirtyRun {
   readonly count: number;
 }
 
+/** Blocks that hold what the generation holds elsewhere. */
+export interface GenerationRun extends DirtyRun {
+  readonly from: Place;
+}
+
 /** What the source says is dirty, as typed arrays: memory grows with the dirty blocks, not with the machine. */
 export class IncomingIndex {
   readonly #sizes: PerDevice<number>;
@@ -29,8 +34,11 @@ export class IncomingIndex {
   readonly #zeroRuns = new Growing((n) => new Uint32Array(n));
   /** device, block, count, content of each run */
   readonly #repeatRuns = new Growing((n) => new Uint32Array(n));
+  /** device, block, count, device and block in the generation of each run */
+  readonly #generationRuns = new Growing((n) => new Uint32Array(n));
   readonly dirty: PerDevice<Bitmap>;
   #zero = 0;
+  #generation = 0;
   #repeats = 0;
 
   /** @param sizes blocks of the generation's devices, which the index must agree with */
@@ -58,6 +66,11 @@ export class IncomingIndex {
 
   get repeats(): number {
     return this.#repeats;
+  }
+
+  /** How many blocks hold what the generation holds elsewhere. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Bits 0 to 31 of each content's hash, from the top; bits that the index does not carry are zero. */
@@ -92,6 +105,17 @@ export class IncomingIndex {
         block: runs[i + 1] ?? 0,
         count: runs[i + 2] ?? 0,
         content: runs[i + 3] ?? 0,
+      };
+  }
+
+  *generationRuns(): Generator<GenerationRun, void, undefined> {
+    const runs = this.#generationRuns.view();
+    for (let i = 0; i < runs.length; i += 5)
+      yield {
+        device: runs[i] === 0 ? "ram" : "disk",
+        block: runs[i + 1] ?? 0,
+        count: runs[i + 2] ?? 0,
+        from: { device: runs[i + 3] === 0 ? "ram" : "disk", block: runs[i + 4] ?? 0 },
       };
   }
 
@@ -141,7 +165,18 @@ export class IncomingIndex {
         throw new HomewardError("PEER", "the other host's index repeats a content that it has not named");
       this.#repeats += count;
       for (const value of [device, block, count, run.content]) this.#repeatRuns.push(value);
-    } else this.#addHashed(block, count, hashes);
+    } else if (run.kind === "generation") this.#addGeneration(device, run);
+    else this.#addHashed(block, count, hashes);
+  }
+
+  /** The generation's RAM and disk are numbered through, so a run may go over from one to the other. */
+  #addGeneration(device: number, { block, count, from }: IndexRun & { readonly kind: "generation" }): void {
+    this.#generation += count;
+    const inRam = Math.min(count, Math.max(0, this.#sizes.ram - from));
+    if (inRam > 0) for (const value of [device, block, inRam, 0, from]) this.#generationRuns.push(value);
+    if (inRam === count) return;
+    const onDisk = from + inRam - this.#sizes.ram;
+    for (const value of [device, block + inRam, count - inRam, 1, onDisk]) this.#generationRuns.push(value);
   }
 
   #addHashed(block: number, count: number, hashes: Uint8Array): void {

@@ -6,7 +6,8 @@ interface Growing {
   kind: IndexRun["kind"];
   block: number;
   count: number;
-  content: number;
+  /** The content of a repeat, or the generation's block; of no meaning otherwise. */
+  target: number;
 }
 
 /** Collects dirty blocks, device by device in ascending order, into index messages. */
@@ -47,11 +48,17 @@ export class IndexBuilder {
     this.#add("repeat", block, content);
   }
 
-  #add(kind: IndexRun["kind"], block: number, content: number): void {
+  /** @param from the generation's block with the same content, its RAM's numbered first, then its disk's */
+  generation(block: number, from: number): void {
+    this.#add("generation", block, from);
+  }
+
+  #add(kind: IndexRun["kind"], block: number, target: number): void {
     const run = this.#runs.at(-1);
     const adjacent = run?.kind === kind && run.block + run.count === block;
-    if (adjacent && (kind !== "repeat" || run.content + run.count === content)) run.count++;
-    else this.#runs.push({ kind, block, count: 1, content });
+    const points = kind === "repeat" || kind === "generation";
+    if (adjacent && (!points || run.target + run.count === target)) run.count++;
+    else this.#runs.push({ kind, block, count: 1, target });
   }
 
   /** The blocks since the last flush as a message; the next ones belong to `nextDevice`. */
@@ -62,7 +69,7 @@ export class IndexBuilder {
         last: nextDevice === null,
         header: this.#sequence === 0 ? this.#header : undefined,
         device: this.#device,
-        runs: this.#runs,
+        runs: this.#runs.map(asRun),
         hashes: this.#hashes.subarray(0, this.#hashCount * HASH_BYTES),
       },
       this.#header.hashBits,
@@ -73,4 +80,10 @@ export class IndexBuilder {
     this.#device = nextDevice ?? this.#device;
     return message;
   }
+}
+
+function asRun({ kind, block, count, target }: Growing): IndexRun {
+  if (kind === "repeat") return { kind, block, count, content: target };
+  if (kind === "generation") return { kind, block, count, from: target };
+  return { kind, block, count };
 }

@@ -25,7 +25,7 @@ export async function locateInGeneration(
   for await (const { block, hashes: stretch } of hashes.stretches()) {
     throwIfAborted(options.signal);
     if (wanted.missing === 0) return;
-    wanted.search(stretch, "generation", device, (position) => block + position);
+    wanted.search(stretch, device, (position) => block + position);
     options.progress.update({ phase: "resolve", done: block, total: hashes.blocks, unit: "blocks" });
   }
 }
@@ -49,7 +49,7 @@ export async function locateInTwin(
   let done = 0;
   for await (const { runs, hashes } of hashed) {
     const blocks = runs.flatMap((run) => Array.from({ length: run.count }, (_, i) => run.block + i));
-    wanted.search(hashes, "twin", device, (position) => blocks[position] ?? 0);
+    wanted.search(hashes, device, (position) => blocks[position] ?? 0);
     done += blocksIn(runs);
     progress.update({ phase: "resolve", done, total, unit: "blocks" });
   }

@@ -14,11 +14,10 @@ import {
 } from "../protocol/residual/repair-messages.ts";
 import { Bitmap } from "./bitmap.ts";
 import { LEAF_BLOCKS, LEAF_HASH_BYTES } from "./hash-jobs.ts";
-import type { ExpectedPlace } from "./frames.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { NODE_FAN_OUT, type MerkleTree } from "./merkle.ts";
 import { groupRuns } from "./pieces.ts";
-import type { PerDevice } from "./places.ts";
+import type { PerDevice, Place } from "./places.ts";
 import type { ResidualSink } from "./residual-sink.ts";
 
 export interface RepairOptions {
@@ -182,7 +181,7 @@ async function refetch(
   for await (const ranges of groupRuns(blocks.runs(), MAX_REFETCH_BLOCKS)) {
     const decoder = sink.refetchDecoder(dictionary);
     const places = ranges.flatMap(({ block, count }) =>
-      Array.from({ length: count }, (_, i): ExpectedPlace => ({ device, block: block + i, offered: 0 })),
+      Array.from({ length: count }, (_, i): Place => ({ device, block: block + i })),
     );
     for await (const frame of askBlocks(encodeRefetchRequest({ device, dictionary, ranges }))) {
       const decoded = await decoder.decode(frame, (count) => {

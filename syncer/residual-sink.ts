@@ -2,19 +2,17 @@ import { throwIfAborted } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { DEVICES, type DeviceName } from "../protocol/residual/limits.ts";
-import { countBits } from "../protocol/residual/need-message.ts";
 import type { RefetchDictionary } from "../protocol/residual/repair-messages.ts";
 import { Bitmap } from "./bitmap.ts";
 import type { BlockDevice, WritableBlockDevice } from "./block-device.ts";
-import type { BlockHashes } from "./block-hashes.ts";
 import { copyBlocks, type BlockCopy } from "./copy-blocks.ts";
 import { FrameDecoder, type DecodedFrame } from "./frames.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { IncomingIndex } from "./incoming-index.ts";
-import { locateInGeneration, locateInTwin } from "./locate.ts";
-import { NeededContents, type Offering } from "./needed-contents.ts";
+import { locateInTwin } from "./locate.ts";
+import { NeededContents } from "./needed-contents.ts";
 import { blocksAt, writeBlocks, type PerDevice, type Place } from "./places.ts";
-import { WantedContents, type Location } from "./wanted.ts";
+import { WantedContents } from "./wanted.ts";
 
 export interface TwinDevices {
   readonly ram: BlockDevice;
@@ -27,7 +25,6 @@ export interface TwinDevices {
 export interface ResidualSinkOptions {
   readonly baseRam: BlockDevice;
   readonly baseDisk: BlockDevice;
-  readonly baseHashes: { readonly ram: BlockHashes; readonly disk: BlockHashes };
   /** Absent in overlay mode. */
   readonly twin?: TwinDevices;
   /** Already equal to the generation: a sparse copy of its RAM, a fresh overlay over its disk. */
@@ -38,23 +35,21 @@ export interface ResidualSinkOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Where the destination's blocks came from. generation + twin + shipped = distinct. */
+/** Where the destination's blocks came from. zero + generation + distinct + repeats is all of them; twin + shipped = distinct. */
 export interface SinkStats {
   readonly ramDirty: number;
   readonly diskDirty: number;
   readonly zero: number;
-  /** Contents that are not zero, each counted once. */
-  readonly distinct: number;
-  /** Blocks with a content that an earlier dirty block has too. */
-  readonly repeats: number;
-  /** Distinct contents found in the generation. */
+  /** Blocks that hold what the generation holds elsewhere. */
   readonly generation: number;
-  /** Distinct contents found in the twin only. */
+  /** Contents that are neither zero nor the generation's, each counted once. */
+  readonly distinct: number;
+  /** Blocks with one of those that an earlier dirty block has too. */
+  readonly repeats: number;
+  /** Distinct contents found in the twin. */
   readonly twin: number;
   /** Distinct contents that came over the wire. */
   readonly shipped: number;
-  /** 512-byte parts of them that were left out because the twin has them. */
-  readonly partsLeftOut: number;
   /** Blocks fetched again after verification found a wrong leaf. */
   readonly refetched: number;
   /** Bytes of the messages handled. */
@@ -69,12 +64,9 @@ export class ResidualSink {
   readonly #progress: Progress;
   readonly #index: IncomingIndex;
   readonly #frames: FrameDecoder;
-  /** Blocks that came over the wire except for parts, which are the twin's. */
-  readonly #partial: PerDevice<Bitmap>;
   readonly #bytes = { index: 0, need: 0, residual: 0, refetch: 0 };
-  #found = { generation: 0, twin: 0 };
+  #twin = 0;
   #needed: NeededContents | undefined;
-  #partsLeftOut = 0;
   /** Work on the out devices that nobody waits for yet; never rejects. */
   readonly #background = new Set<Promise<void>>();
   #failure: Error | undefined;
@@ -86,8 +78,7 @@ export class ResidualSink {
     this.#out = { ram: options.outRam, disk: options.outDisk };
     this.#progress = options.progress ?? noProgress;
     this.#index = new IncomingIndex({ ram: options.baseRam.blocks, disk: options.baseDisk.blocks });
-    this.#frames = new FrameDecoder(this.#base, options.twin, options.pool);
-    this.#partial = { ram: new Bitmap(options.baseRam.blocks), disk: new Bitmap(options.baseDisk.blocks) };
+    this.#frames = new FrameDecoder(this.#base, options.pool);
     for (const device of DEVICES)
       if (this.#out[device].blocks !== this.#base[device].blocks)
         throw new HomewardError("INTERNAL", `the new ${device} is not as large as the generation's`);
@@ -99,11 +90,11 @@ export class ResidualSink {
       ramDirty: ram.count(),
       diskDirty: disk.count(),
       zero: this.#index.zero,
+      generation: this.#index.generation,
       distinct: this.#index.contents,
       repeats: this.#index.repeats,
-      ...this.#found,
+      twin: this.#twin,
       shipped: this.#needed?.count ?? 0,
-      partsLeftOut: this.#partsLeftOut,
       refetched: this.#refetched,
       bytes: { ...this.#bytes },
     };
@@ -126,24 +117,27 @@ export class ResidualSink {
   }
 
   /**
-   * Looks every hash up in the generation and the twin, and begins to copy what was found.
+   * Looks every hash up in the twin, and begins to copy what was found.
    * @returns the need messages, at most 256 KiB each
    * @throws PEER when the index has not ended
    */
   async resolve(): Promise<Buffer[]> {
     if (!this.#index.complete) throw new HomewardError("PEER", "the other host's index ends early");
-    const wanted = new WantedContents(this.#index);
-    const { baseHashes, twin, pool, signal } = this.#options;
+    // The content's own address is more likely than any other to be no false hit.
+    const wanted = new WantedContents(this.#index, (content, { device, block }) => {
+      const own = this.#index.place(content);
+      return own.block === block && own.device === device;
+    });
+    const { twin, pool, signal } = this.#options;
     const options = { pool, progress: this.#progress, signal };
-    for (const device of DEVICES) await locateInGeneration(wanted, device, baseHashes[device], options);
-    if (twin !== undefined) {
+    if (twin !== undefined && this.#index.hashBits > 0) {
       await locateInTwin(wanted, "ram", twin.ram, twin.dirtyRam, options);
       await locateInTwin(wanted, "disk", twin.disk, twin.dirtyDisk, options);
     }
-    this.#found = wanted.counts();
+    this.#twin = this.#index.contents - wanted.missing;
     this.#needed = new NeededContents(this.#index, wanted);
     const messages: Buffer[] = [];
-    for await (const message of this.#needed.messages(this.#offering())) {
+    for await (const message of this.#needed.messages()) {
       messages.push(message);
       this.#bytes.need += message.length;
     }
@@ -191,31 +185,18 @@ export class ResidualSink {
 
   /** A decoder for the frames of one refetch that were asked for with this dictionary. */
   refetchDecoder(dictionary: RefetchDictionary): FrameDecoder {
-    return new FrameDecoder(dictionary === "none" ? null : this.#base, undefined, this.#options.pool);
+    return new FrameDecoder(dictionary === "none" ? null : this.#base, this.#options.pool);
   }
 
-  /** The dirty blocks that did not come over the wire as a whole: those that a false hit can have made wrong. */
+  /** The dirty blocks that did not come over the wire: those that a false hit can have made wrong. */
   notShipped(): PerDevice<Bitmap> {
     const shipped = { ram: new Bitmap(this.#base.ram.blocks), disk: new Bitmap(this.#base.disk.blocks) };
-    for (const { device, block } of this.#needed?.places() ?? [])
-      if (!this.#partial[device].has(block)) shipped[device].set(block);
+    for (const { device, block } of this.#needed?.places() ?? []) shipped[device].set(block);
     const rest = (device: DeviceName): Bitmap => this.dirty[device].without(shipped[device]);
     return { ram: rest("ram"), disk: rest("disk") };
   }
 
-  #offering(): Offering | undefined {
-    const { twin, pool } = this.#options;
-    if (twin === undefined) return undefined;
-    return { twin, dirty: { ram: twin.dirtyRam, disk: twin.dirtyDisk }, base: this.#base, pool };
-  }
-
-  async #write({ places, content, leftOut }: DecodedFrame): Promise<void> {
-    for (const [i, { device, block }] of places.entries()) {
-      const mask = leftOut?.[i] ?? 0;
-      if (mask === 0) continue;
-      this.#partial[device].set(block);
-      this.#partsLeftOut += countBits(Uint8Array.of(mask));
-    }
+  async #write({ places, content }: DecodedFrame): Promise<void> {
     await writeBlocks(blocksAt(this.#out, places), content, this.#options.pool);
   }
 
@@ -236,15 +217,23 @@ export class ResidualSink {
       throwIfAborted(this.#options.signal);
       await this.#out[device].writeZeroes(block, count);
     }
-    await this.#copy("copy", this.#index.contents - wanted.missing, this.#foundCopies(wanted));
+    await this.#copy("copy", this.#index.generation + this.#twin, this.#foundCopies(wanted));
   }
 
   *#foundCopies(wanted: WantedContents): Generator<BlockCopy, void, undefined> {
+    for (const { device, block, count, from } of this.#index.generationRuns())
+      for (let i = 0; i < count; i++)
+        yield {
+          from: { on: this.#base[from.device], block: from.block + i },
+          to: { on: this.#out[device], block: block + i },
+        };
+    const { twin } = this.#options;
+    if (twin === undefined) return;
     for (let content = 0; content < this.#index.contents; content++) {
       const found = wanted.location(content);
       if (found === undefined) continue;
       const { device, block } = this.#index.place(content);
-      yield { from: { on: this.#source(found), block: found.block }, to: { on: this.#out[device], block } };
+      yield { from: { on: twin[found.device], block: found.block }, to: { on: this.#out[device], block } };
     }
   }
 
@@ -266,11 +255,5 @@ export class ResidualSink {
       this.#progress.update({ phase, done, total, unit: "blocks" });
     };
     return copyBlocks(copies, this.#options.pool, report, this.#options.signal);
-  }
-
-  #source({ origin, device }: Location): BlockDevice {
-    const devices = origin === "generation" ? this.#base : this.#options.twin;
-    if (devices === undefined) throw new HomewardError("INTERNAL", "there is no twin");
-    return devices[device];
   }
 }

@@ -1,19 +1,24 @@
+import { setImmediate } from "node:timers/promises";
+import { throwIfAborted } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
 import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
-import { decodeNeedMessage, partOffers, type NeedMessage } from "../protocol/residual/need-message.ts";
+import { decodeNeedMessage, type NeedMessage } from "../protocol/residual/need-message.ts";
 import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
 import type { Bitmap } from "./bitmap.ts";
 import type { BlockDevice } from "./block-device.ts";
-import { DistinctContents } from "./distinct.ts";
+import type { BlockHashes } from "./block-hashes.ts";
+import { DirtyContents } from "./dirty-contents.ts";
 import { encodeFrames, type FrameSource } from "./frames.ts";
 import type { HashPool } from "./hash-pool.ts";
 import { IndexBuilder } from "./index-builder.ts";
 import { groupRuns, pieceOf } from "./pieces.ts";
-import type { WantedPlace } from "./parts.ts";
-import type { PerDevice } from "./places.ts";
+import type { PerDevice, Place } from "./places.ts";
+
+/** Blocks described in one turn of the event loop. */
+const BLOCKS_PER_TURN = 8192;
 
 export interface ResidualSourceOptions {
   /** The suspended state. */
@@ -25,22 +30,26 @@ export interface ResidualSourceOptions {
   readonly dirtyRam: Bitmap;
   readonly dirtyDisk: Bitmap;
   readonly pool: HashPool;
-  /** Non-zero blocks of the generation (BlockHashes.nonZero of RAM plus disk); decides how long the hashes must be. */
-  readonly generationBlocks?: number;
+  /** Of the generation. */
+  readonly baseHashes: PerDevice<BlockHashes>;
+  /** Whether the destination has a twin to look contents up in. */
+  readonly hasTwin: boolean;
   /** Bits of each hash in the index; for tests, else chosen. */
   readonly hashBits?: number;
   readonly progress?: Progress;
   readonly signal?: AbortSignal;
 }
 
-/** Blocks of the source. zero + distinct + repeats = ramDirty + diskDirty. */
+/** Blocks of the source. zero + generation + distinct + repeats = ramDirty + diskDirty. */
 export interface SourceStats {
   readonly ramDirty: number;
   readonly diskDirty: number;
   readonly zero: number;
-  /** Contents that are not zero, each counted once. */
+  /** Blocks that hold what the generation holds elsewhere. */
+  readonly generation: number;
+  /** Contents that are neither zero nor the generation's, each counted once. */
   readonly distinct: number;
-  /** Blocks with a content that an earlier dirty block has too. */
+  /** Blocks with one of those that an earlier dirty block has too. */
   readonly repeats: number;
   readonly hashBits: number;
   /** Contents sent because the destination lacked them. */
@@ -67,6 +76,7 @@ export class ResidualSource {
   #ramContents = 0;
   #indexed = false;
   #zero = 0;
+  #generation = 0;
   #repeats = 0;
   #shipped = 0;
   #refetched = 0;
@@ -81,9 +91,8 @@ export class ResidualSource {
     this.#ramDirty = options.dirtyRam.count();
     this.#diskDirty = options.dirtyDisk.count();
     const dirty = this.#ramDirty + this.#diskDirty;
-    // The twin's dirty blocks are looked up as well; about as many as ours.
-    const candidates = (options.generationBlocks ?? options.ram.blocks + options.disk.blocks) + dirty;
-    this.#hashBits = options.hashBits ?? chooseHashBits(candidates);
+    // Looked up in the twin's dirty blocks, which are about as many as ours.
+    this.#hashBits = options.hashBits ?? (options.hasTwin ? chooseHashBits(dirty) : 0);
     this.#contentBlocks = new Uint32Array(dirty);
   }
 
@@ -92,6 +101,7 @@ export class ResidualSource {
       ramDirty: this.#ramDirty,
       diskDirty: this.#diskDirty,
       zero: this.#zero,
+      generation: this.#generation,
       distinct: this.#contents,
       repeats: this.#repeats,
       hashBits: this.#hashBits,
@@ -101,23 +111,34 @@ export class ResidualSource {
     };
   }
 
-  /** Hashes the dirty blocks and yields the index messages, at most 256 KiB each. */
+  /** Hashes the dirty blocks, looks them up in the generation and yields the index messages, at most 256 KiB each. */
   async *index(): AsyncGenerator<Buffer, void, undefined> {
+    const { baseHashes, pool, signal } = this.#options;
+    const contents = new DirtyContents(this.#ramDirty + this.#diskDirty);
+    for (const device of DEVICES) await this.#hashDirty(device, contents);
+    await contents.locate(baseHashes, { pool, progress: this.#progress, signal });
+    yield* this.#describe(contents);
+    this.#indexed = true;
+  }
+
+  /** The index of contents that were looked up. */
+  async *#describe(contents: DirtyContents): AsyncGenerator<Buffer, void, undefined> {
     const { ram, disk } = this.#current;
     const builder = new IndexBuilder({ hashBits: this.#hashBits, ramBlocks: ram.blocks, diskBlocks: disk.blocks });
-    const known = new DistinctContents(this.#ramDirty + this.#diskDirty);
+    const numbers = new ContentNumbers(contents.count);
+    let n = 0;
     for (const device of DEVICES) {
-      for await (const { blocks, hashes } of this.#hashDirty(device)) {
-        const view = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
-        for (const [i, block] of blocks.entries()) {
-          this.#addBlock(builder, known, block, view, i * HASH_BYTES);
+      for (const run of this.#dirty[device].runs()) {
+        throwIfAborted(this.#options.signal);
+        for (let block = run.block; block < run.block + run.count; block++) {
+          this.#addBlock(builder, contents, numbers, block, contents.contentOf(n++));
           if (builder.full) yield this.#count("index", await builder.flush(device));
+          if (n % BLOCKS_PER_TURN === 0) await setImmediate();
         }
       }
       if (device === "ram") this.#ramContents = this.#contents;
       yield this.#count("index", await builder.flush(device === "ram" ? "disk" : null));
     }
-    this.#indexed = true;
   }
 
   /**
@@ -146,7 +167,7 @@ export class ResidualSource {
     if (last !== undefined && last.block + last.count > this.#current[device].blocks)
       throw new HomewardError("PEER", "the other host asks for blocks that the machine does not have");
     const places = ranges.flatMap(({ block, count }) =>
-      Array.from({ length: count }, (_, i): WantedPlace => ({ device, block: block + i, offer: undefined })),
+      Array.from({ length: count }, (_, i): Place => ({ device, block: block + i })),
     );
     this.#refetched += places.length;
     const source = this.#frameSource;
@@ -164,42 +185,54 @@ export class ResidualSource {
     return message;
   }
 
-  async *#hashDirty(device: DeviceName): AsyncGenerator<{ blocks: number[]; hashes: Uint8Array }> {
+  async #hashDirty(device: DeviceName, contents: DirtyContents): Promise<void> {
     const { pool, signal } = this.#options;
     const hashed = mapOrdered(
       groupRuns(this.#dirty[device].runs()),
       pool.parallelism,
-      async (runs) => ({ runs, hashes: await pool.hashBlocks(await pieceOf(this.#current[device], runs)) }),
+      async (runs) => pool.hashBlocks(await pieceOf(this.#current[device], runs)),
       signal,
     );
     let done = device === "ram" ? 0 : this.#ramDirty;
-    for await (const { runs, hashes } of hashed) {
-      const blocks = runs.flatMap((run) => Array.from({ length: run.count }, (_, i) => run.block + i));
-      done += blocks.length;
-      yield { blocks, hashes };
+    for await (const hashes of hashed) {
+      contents.add(hashes);
+      done += hashes.length / HASH_BYTES;
       this.#progress.update({ phase: "hash", done, total: this.#ramDirty + this.#diskDirty, unit: "blocks" });
     }
   }
 
-  #addBlock(builder: IndexBuilder, known: DistinctContents, block: number, hashes: DataView, at: number): void {
-    if (hashes.getUint32(at) === 0 && hashes.getUint32(at + 4) === 0) {
+  #addBlock(
+    builder: IndexBuilder,
+    contents: DirtyContents,
+    numbers: ContentNumbers,
+    block: number,
+    content: number | undefined,
+  ): void {
+    if (content === undefined) {
       this.#zero++;
       builder.zero(block);
       return;
     }
-    const content = known.number(hashes, at);
-    if (content < this.#contents) {
-      this.#repeats++;
-      builder.repeat(block, content);
+    const same = contents.inGeneration(content);
+    if (same !== undefined) {
+      this.#generation++;
+      builder.generation(block, same.device === "ram" ? same.block : this.#base.ram.blocks + same.block);
       return;
     }
+    const earlier = numbers.get(content);
+    if (earlier !== undefined) {
+      this.#repeats++;
+      builder.repeat(block, earlier);
+      return;
+    }
+    numbers.set(content, this.#contents);
     this.#contentBlocks[this.#contents++] = block;
-    builder.hashed(block, new Uint8Array(hashes.buffer, hashes.byteOffset + at, HASH_BYTES));
+    builder.hashed(block, contents.hashOf(content));
   }
 
   async *#neededPlaces(
     messages: AsyncIterable<Buffer> | Iterable<Buffer>,
-  ): AsyncGenerator<Iterable<WantedPlace>, void, undefined> {
+  ): AsyncGenerator<Iterable<Place>, void, undefined> {
     let next = 0;
     for await (const message of messages) {
       const need = await decodeNeedMessage(message);
@@ -213,15 +246,33 @@ export class ResidualSource {
     if (next !== this.#contents) throw new HomewardError("PEER", "the other host's need ends early");
   }
 
-  *#placesOf(need: NeedMessage): Generator<WantedPlace, void, undefined> {
-    const offers = partOffers(need);
+  *#placesOf(need: NeedMessage): Generator<Place, void, undefined> {
     for (let i = 0; i < need.count; i++) {
       if (((need.bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
       const content = need.from + i;
       const device = content < this.#ramContents ? "ram" : "disk";
-      const offer = offers.next().value ?? undefined;
       this.#shipped++;
-      yield { device, block: this.#contentBlocks[content] ?? 0, offer };
+      yield { device, block: this.#contentBlocks[content] ?? 0 };
     }
+  }
+}
+
+const NO_NUMBER = 0xffff_ffff;
+
+/** The numbers that contents have in the index, where those of the generation have none. */
+class ContentNumbers {
+  readonly #numbers: Uint32Array;
+
+  constructor(contents: number) {
+    this.#numbers = new Uint32Array(contents).fill(NO_NUMBER);
+  }
+
+  get(content: number): number | undefined {
+    const number = this.#numbers[content] ?? NO_NUMBER;
+    return number === NO_NUMBER ? undefined : number;
+  }
+
+  set(content: number, number: number): void {
+    this.#numbers[content] = number;
   }
 }

@@ -1,30 +1,31 @@
-import { HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
+import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 import { tableSize } from "./distinct.ts";
-import type { IncomingIndex } from "./incoming-index.ts";
 import type { Place } from "./places.ts";
 
-/** Where a content was found: which side's which device. */
-export type Origin = "generation" | "twin";
-export interface Location extends Place {
-  readonly origin: Origin;
+/** Distinct contents that are looked for, by their hashes. */
+export interface SoughtContents {
+  readonly contents: number;
+  /** How many bits of each hash are known; the others are zero. */
+  readonly hashBits: number;
+  /** Bits 0 to 31 of each content's hash, from the top. */
+  readonly high: Uint32Array;
+  /** Bits 32 to 47. */
+  readonly low: Uint16Array;
 }
 
 const EMPTY = 0xffff_ffff;
 /** Codes of #where; a content not found has 0. */
-const WHERE: readonly (Omit<Location, "block"> | undefined)[] = [
-  undefined,
-  { origin: "generation", device: "ram" },
-  { origin: "generation", device: "disk" },
-  { origin: "twin", device: "ram" },
-  { origin: "twin", device: "disk" },
-];
+const WHERE: readonly (DeviceName | undefined)[] = [undefined, ...DEVICES];
+
+/** Whether a place is better than the one at which a content was found first; `before` is where the content before it is. */
+export type IsBetter = (content: number, place: Place, before: Place | undefined) => boolean;
 
 /**
- * The hashes that the destination looks for, as an open-addressing table, and where each was found first. A few dozen
- * bytes for each wanted content; the blocks searched are streamed past it.
+ * Hashes that are looked for, as an open-addressing table, and where each was found. A few dozen bytes for each wanted
+ * content; the blocks searched are streamed past it.
  */
 export class WantedContents {
-  readonly #index: IncomingIndex;
+  readonly #isBetter: IsBetter;
   readonly #high: Uint32Array;
   readonly #low: Uint16Array;
   readonly #table: Uint32Array;
@@ -36,20 +37,22 @@ export class WantedContents {
   readonly #shift: number;
   #missing: number;
 
-  /** @param index complete */
-  constructor(index: IncomingIndex) {
-    this.#index = index;
-    this.#high = index.high;
-    this.#low = index.low;
-    this.#missing = index.contents;
-    this.#where = new Uint8Array(index.contents);
-    this.#block = new Uint32Array(index.contents);
-    const bits = index.hashBits;
+  /** @param isBetter without it the first place is as good as any */
+  constructor(sought: SoughtContents, isBetter: IsBetter = () => false) {
+    this.#isBetter = isBetter;
+    this.#high = sought.high;
+    this.#low = sought.low;
+    this.#missing = sought.contents;
+    this.#where = new Uint8Array(sought.contents);
+    this.#block = new Uint32Array(sought.contents);
+    const bits = sought.hashBits;
     this.#highMask = bits >= 32 ? 0xffff_ffff : (0xffff_ffff << (32 - bits)) >>> 0;
     this.#lowMask = bits <= 32 ? 0 : (0xffff << (48 - bits)) & 0xffff;
-    this.#table = new Uint32Array(tableSize(index.contents)).fill(EMPTY);
+    // Without hashes nothing can be found.
+    const entries = bits === 0 ? 0 : sought.contents;
+    this.#table = new Uint32Array(tableSize(entries)).fill(EMPTY);
     this.#shift = 32 - Math.log2(this.#table.length);
-    for (let content = 0; content < index.contents; content++) this.#insert(content);
+    for (let content = 0; content < entries; content++) this.#insert(content);
   }
 
   /** How many contents were not found so far. */
@@ -61,30 +64,19 @@ export class WantedContents {
     return this.#where[content] !== 0;
   }
 
-  /** How many contents were found in which state. */
-  counts(): Record<Origin, number> {
-    const counts = { generation: 0, twin: 0 };
-    for (const where of this.#where) {
-      const origin = WHERE[where]?.origin;
-      if (origin !== undefined) counts[origin]++;
-    }
-    return counts;
-  }
-
   /** Where the content was found, or undefined. */
-  location(content: number): Location | undefined {
-    const where = WHERE[this.#where[content] ?? 0];
-    return where === undefined ? undefined : { ...where, block: this.#block[content] ?? 0 };
+  location(content: number): Place | undefined {
+    const device = WHERE[this.#where[content] ?? 0];
+    return device === undefined ? undefined : { device, block: this.#block[content] ?? 0 };
   }
 
   /**
-   * Looks a stretch of hashes up. The first place found is kept, unless a later one has the address where the content
-   * belongs: that is more likely to be no false hit.
+   * Looks a stretch of hashes up. The first place found is kept, unless a later one is better.
    * @param hashes 8 bytes each; zero blocks are passed over
    * @param blockAt the block number that the hash with a given position stands for
    */
-  search(hashes: Uint8Array, origin: Origin, device: DeviceName, blockAt: (position: number) => number): void {
-    const where = WHERE.findIndex((one) => one?.origin === origin && one.device === device);
+  search(hashes: Uint8Array, device: DeviceName, blockAt: (position: number) => number): void {
+    const where = WHERE.indexOf(device);
     const view = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
     const count = hashes.length / HASH_BYTES;
     for (let position = 0; position < count; position++) {
@@ -122,10 +114,7 @@ export class WantedContents {
       if (this.#high[content] !== high || this.#low[content] !== low) continue;
       const block = blockAt(position);
       if (this.#where[content] === 0) this.#missing--;
-      else {
-        const own = this.#index.place(content);
-        if (own.block !== block || own.device !== device) continue;
-      }
+      else if (!this.#isBetter(content, { device, block }, this.location(content - 1))) continue;
       this.#where[content] = where;
       this.#block[content] = block;
     }

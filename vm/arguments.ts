@@ -31,11 +31,6 @@ export interface MachineFiles {
   readonly incoming: boolean;
   /** "none" ignores the guest's flushes: only for a copy that may be lost. */
   readonly diskFlush: "safe" | "none";
-  /**
-   * What the machine's real-time clock shows: "host" the time of this computer, also after a state was loaded; "state"
-   * goes on from the moment at which the state was saved.
-   */
-  readonly clock: "host" | "state";
   /** When the guest switches the machine off: "end" ends QEMU, "stay" keeps it there, stopped, for a reset to wake. */
   readonly afterShutdown: "end" | "stay";
 }
@@ -90,9 +85,8 @@ function machineArguments(m: MachineDefinition, f: MachineFiles): string[] {
     // others may be using (seen on 7.2).
     json({ "qom-type": "memory-backend-file", id: "ram", size: m.memoryBytes, "mem-path": f.ramPath, share: true }),
     "-rtc",
-    // With the host's clock QEMU computes the time afresh from it; with its real-time clock it starts from the registers
-    // as they were saved (hw/rtc/mc146818rtc.c, rtc_post_load).
-    f.clock === "host" ? "base=utc,clock=host" : "base=utc,clock=rt",
+    // The time of this computer, also after a state was loaded (hw/rtc/mc146818rtc.c, rtc_post_load).
+    "base=utc,clock=host",
   ];
 }
 

@@ -52,7 +52,6 @@ export async function bootTiny({ dir, signal, cleanUp, say }: BenchContext): Pro
       network: "blocked",
       incoming: false,
       diskFlush: "none",
-      clock: "host",
       afterShutdown: "end",
     },
     signal,

@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { run } from "../../common/spawn.ts";
 import { zstdCompress } from "../../common/zstd.ts";
 import { encodeFrame } from "../../protocol/residual/frame-message.ts";
-import { BLOCK_BYTES } from "../../syncer/index.ts";
 import type { Bench } from "../bench.ts";
 import type { Line } from "../line.ts";
 import { kernelPages, NEW_BYTES } from "./kernel-pages.ts";
@@ -23,7 +22,7 @@ export const zstd: Bench = {
     const lines: Line[] = [];
     for (const level of [3, 9, 19]) {
       const alone = await zstdCompress(current, { level });
-      const frame = await encodeFrame(0, current.length / BLOCK_BYTES, { leftOut: undefined, bytes: current }, [base], level);
+      const frame = await encodeFrame(0, current, [base], level);
       lines.push({ what: `1 MiB with ${NEW_BYTES} new bytes, level ${level}`, value: frame.length, unit: "B" });
       lines.push({ what: "  of the same without the dictionary", value: frame.length / alone.length, unit: "" });
     }

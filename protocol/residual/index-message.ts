@@ -19,10 +19,13 @@ export type IndexRun =
   /** Each block brings one hash: the next distinct content. */
   | (BlockRange & { readonly kind: "hashed" })
   /** The blocks hold the distinct contents `content`, `content + 1`, …, numbered through the whole index. */
-  | (BlockRange & { readonly kind: "repeat"; readonly content: number });
+  | (BlockRange & { readonly kind: "repeat"; readonly content: number })
+  /** The generation holds the same from block `from` on, its RAM's blocks numbered first, then its disk's. */
+  | (BlockRange & { readonly kind: "generation"; readonly from: number });
 
 /** What the whole index is about; travels in its first message. */
 export interface IndexHeader {
+  /** 0 when there is no twin to look contents up in. */
   readonly hashBits: number;
   readonly ramBlocks: number;
   readonly diskBlocks: number;
@@ -46,28 +49,34 @@ export const MAX_INDEX_RUNS = 4096;
 /** A run takes three varints of up to five bytes. */
 const MAX_RUN_BYTES = MAX_INDEX_RUNS * 15;
 
-const KINDS = ["zero", "hashed", "repeat"] as const;
+const KINDS = ["zero", "hashed", "repeat", "generation"] as const;
 
-/** Runs as varints: the gap since the end of the run before, length * 4 + kind, and for repeats where they point. */
+/** Runs as varints: the gap since the end of the run before, length * 4 + kind, and where it points if it does. */
 function encodeRuns(runs: readonly IndexRun[], start: number): Buffer {
   const writer = new ByteWriter(4096);
   let position = start;
-  let next = 0;
+  let content = 0;
+  let from = 0;
   for (const run of runs) {
     writer.varint(run.block - position).varint(run.count * 4 + KINDS.indexOf(run.kind));
     position = run.block + run.count;
-    if (run.kind !== "repeat") continue;
-    writer.svarint(run.content - next);
-    next = run.content + run.count;
+    if (run.kind === "repeat") {
+      writer.svarint(run.content - content);
+      content = run.content + run.count;
+    } else if (run.kind === "generation") {
+      writer.svarint(run.from - from);
+      from = run.from + run.count;
+    }
   }
   return writer.finish();
 }
 
-function parseRuns(raw: Buffer, start: number, deviceBlocks: number): IndexRun[] {
+function parseRuns(raw: Buffer, start: number, deviceBlocks: number, header: IndexHeader): IndexRun[] {
   const reader = new ByteReader(raw, "the other host's index");
   const runs: IndexRun[] = [];
   let position = start;
-  let next = 0;
+  let nextContent = 0;
+  let nextFrom = 0;
   while (reader.remaining > 0) {
     const block = position + reader.varint();
     const word = reader.varint();
@@ -76,10 +85,16 @@ function parseRuns(raw: Buffer, start: number, deviceBlocks: number): IndexRun[]
     if (kind === undefined || count === 0 || block + count > deviceBlocks)
       throw peer("index", "names blocks that the machine does not have", { block, count, deviceBlocks });
     if (kind === "repeat") {
-      const content = next + reader.svarint();
+      const content = nextContent + reader.svarint();
       if (content < 0) throw peer("index", "repeats a content that does not exist", { content });
-      next = content + count;
+      nextContent = content + count;
       runs.push({ kind, block, count, content });
+    } else if (kind === "generation") {
+      const from = nextFrom + reader.svarint();
+      nextFrom = from + count;
+      if (from < 0 || nextFrom > header.ramBlocks + header.diskBlocks)
+        throw peer("index", "names blocks that the generation does not have", { from, count });
+      runs.push({ kind, block, count, from });
     } else runs.push({ kind, block, count });
     position = block + count;
   }
@@ -106,7 +121,7 @@ export async function encodeIndexMessage(message: IndexMessage, bits: number): P
 
 function parseHeader(reader: ByteReader): IndexHeader {
   const header = { hashBits: reader.u8(), ramBlocks: reader.varint(), diskBlocks: reader.varint() };
-  if (header.hashBits < MIN_HASH_BITS || header.hashBits > MAX_HASH_BITS)
+  if (header.hashBits !== 0 && (header.hashBits < MIN_HASH_BITS || header.hashBits > MAX_HASH_BITS))
     throw peer("index", `has hashes of ${header.hashBits} bits`);
   if (Math.max(header.ramBlocks, header.diskBlocks) > MAX_DEVICE_BLOCKS) throw peer("index", "has an impossible device");
   return header;
@@ -126,7 +141,8 @@ export async function decodeIndexMessage(data: Buffer, known: IndexHeader | unde
   const device = DEVICES[flags >>> 1] ?? "ram";
   const start = reader.varint();
   const deviceBlocks = device === "ram" ? header.ramBlocks : header.diskBlocks;
-  const runs = parseRuns(await readSection(reader, MAX_RUN_BYTES, "the other host's index"), start, deviceBlocks);
+  const section = await readSection(reader, MAX_RUN_BYTES, "the other host's index");
+  const runs = parseRuns(section, start, deviceBlocks, header);
   const count = reader.varint();
   const hashed = runs.reduce((sum, run) => sum + (run.kind === "hashed" ? run.count : 0), 0);
   if (count !== hashed || count > MAX_INDEX_HASHES)

@@ -1,6 +1,6 @@
 /** Sizes of the residual exchange. Both sides must agree on all of them; RESIDUAL_FORMAT changes when one does. */
 
-export const RESIDUAL_FORMAT = 1;
+export const RESIDUAL_FORMAT = 2;
 
 /** The unit of comparing, hashing and shipping: a guest page, an `extended_l2` subcluster. */
 export const BLOCK_BYTES = 4096;
@@ -16,15 +16,6 @@ export const MAX_FRAME_BYTES = 2 * 1024 * 1024;
 export const HASH_BYTES = 8;
 export const MIN_HASH_BITS = 8;
 export const MAX_HASH_BITS = 48;
-
-/**
- * A block that has to be sent may still resemble the twin's block at the same address: the destination offers the hashes of
- * its parts that are not the generation's, and the source leaves out those that are the same.
- */
-export const PART_BYTES = 512;
-export const PARTS_PER_BLOCK = BLOCK_BYTES / PART_BYTES;
-/** Parts are compared with one other part each, so that 2 bytes suffice: one false hit in 65,536 parts that differ. */
-export const PART_HASH_BYTES = 2;
 
 /** Blocks of one residual frame: 1 MiB before compression. */
 export const FRAME_BLOCKS = 256;

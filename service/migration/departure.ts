@@ -22,8 +22,8 @@ import { unexpected } from "./unexpected.ts";
 
 /** Of a device state: it is small, and the link has nothing else to do meanwhile. */
 const DEVICE_LEVEL = 19;
-/** A bit a block, and for a block whose parts are offered a byte and 2 bytes for each of its 8 parts. */
-const NEED_BYTES_PER_BLOCK = 18;
+/** A bit a block, and what its compressed form may take beyond that. */
+const NEED_BYTES_PER_BLOCK = 1;
 const NEED_SPARE_BYTES = 64 * 1024;
 /** The hardest that the residual is ever compressed: above, zstd only takes more memory. */
 const MAX_LEVEL = 19;
@@ -94,7 +94,7 @@ export class Departure {
     const logSeconds = clock.next();
     await freshDir(this.#ctx.store.paths.incomingOf(id));
     const { dir: runDir } = await this.#ctx.runDirs.create(incomingRunId(id));
-    const outgoing = await OutgoingState.open(this.#ctx, { state, base, runDir, progress, signal });
+    const outgoing = await OutgoingState.open(this.#ctx, { state, base, hasTwin: log.length > 0, runDir, progress, signal });
     try {
       await this.#sendIndex(outgoing);
       journal.advance("index");

@@ -20,7 +20,7 @@ import type { ServiceContext } from "../context.ts";
 import { removeFile } from "../store/durable.ts";
 import type { GenerationRecord, NewGeneration } from "../store/generations-store.ts";
 import { ClosingStack } from "./closing-stack.ts";
-import { fileSha256, openHashes, readTrees, writeGenerationParts, type BaseHashes } from "./generation-parts.ts";
+import { fileSha256, readTrees, writeGenerationParts } from "./generation-parts.ts";
 
 export interface IncomingOptions {
   /** Fresh private folder that the new files are put into. */
@@ -37,7 +37,6 @@ interface Devices {
   readonly baseDisk: DiskBlocks;
   readonly outRam: FileBlocks;
   readonly outDisk: DiskBlocks;
-  readonly baseHashes: BaseHashes;
 }
 
 /** The destination's new files: at first equal to the generation, in the end to what the source suspended. */
@@ -67,7 +66,6 @@ export class IncomingState {
       const devices: Devices = {
         baseRam: closing.add(await openFileBlocks(base.ramPath)),
         baseDisk: closing.add(await openDisk(base.layers, { writable: false, runDir, signal })),
-        baseHashes: await openHashes(base, closing),
         outRam: closing.add(await openFileBlocks(ram, { writable: true })),
         outDisk: closing.add(await openDisk([disk, ...base.layers], { writable: true, runDir, signal })),
       };

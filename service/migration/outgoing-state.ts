@@ -37,6 +37,8 @@ export interface StateAtRest {
 export interface OutgoingOptions {
   readonly state: StateAtRest;
   readonly base: GenerationRecord;
+  /** Whether the destination replays, and so has a twin. */
+  readonly hasTwin: boolean;
   /** Private folder for sockets. */
   readonly runDir: string;
   readonly progress: Progress;
@@ -96,7 +98,8 @@ export class OutgoingState {
         dirtyRam: dirty.ram,
         dirtyDisk: dirty.disk,
         pool,
-        generationBlocks: hashes.ram.nonZero + hashes.disk.nonZero,
+        baseHashes: hashes,
+        hasTwin: options.hasTwin,
         progress,
         signal,
       });

@@ -110,8 +110,6 @@ export class Twin {
           limits: twinLimits(definition),
           incoming: true,
           diskFlush: "none",
-          // What is replayed happened after the generation, not now.
-          clock: "state",
           // The user may have switched it off and on again.
           afterShutdown: "stay",
         },

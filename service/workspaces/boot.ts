@@ -57,7 +57,6 @@ async function startQemu(
       network: row.hostLoopback ? "with-host" : "open",
       incoming,
       diskFlush: "safe",
-      clock: "host",
       afterShutdown: "end",
     },
     signal,

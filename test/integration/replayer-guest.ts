@@ -94,7 +94,7 @@ export async function suspendGuest(name: GuestName, booted: (screen: RfbClient) 
   const base = join(folder, "base");
   await mkdir(base);
   const layers = await overlay(join(base, "disk.qcow2"), [join(guest.dir, GUEST_FILES.disk)]);
-  const common = { network: "blocked", diskFlush: "none", clock: "state", afterShutdown: "stay" } as const;
+  const common = { network: "blocked", diskFlush: "none", afterShutdown: "stay" } as const;
   const machine = await startMachine(machineDefinition, {
     name,
     ...files(base),

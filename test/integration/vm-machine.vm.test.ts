@@ -277,20 +277,16 @@ async function realTime(machine: Machine): Promise<number> {
 }
 
 describe("a twin", () => {
-  test("lives in the time of its state, where another machine has the host's, and stays when it was switched off", async () => {
+  test("has the host's time like any machine that goes on, and stays when it was switched off", async () => {
     await delay(Math.max(0, atPromptMs + 6000 - Date.now()));
     const [moved] = await tiny.resume("moved", atPrompt);
     await moved.cont();
     expect(Math.abs((await realTime(moved)) - Date.now())).toBeLessThan(2000);
     await moved.quit();
 
-    const [twin, files] = await tiny.resume("twin", atPrompt, { clock: "state", afterShutdown: "stay", network: "blocked" });
-    const startedMs = performance.now();
+    const [twin, files] = await tiny.resume("twin", atPrompt, { afterShutdown: "stay", network: "blocked" });
     await twin.cont();
-    const ranMs = (await realTime(twin)) - atPromptMs;
-    // Not before its state, and no later than it has been running since.
-    expect(ranMs).toBeGreaterThan(-2000);
-    expect(ranMs).toBeLessThan(performance.now() - startedMs + 2000);
+    expect(Math.abs((await realTime(twin)) - Date.now())).toBeLessThan(2000);
     await type(twin, "poweroff -f\n");
     await expect.poll(() => twin.status(), { timeout: 20_000 }).toBe("shutdown");
     await twin.reset();

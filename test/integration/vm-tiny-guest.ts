@@ -70,7 +70,6 @@ export class TinyWorkspace {
       network: "open",
       incoming: false,
       diskFlush: "safe",
-      clock: "host",
       afterShutdown: "end",
       ...changes,
     };

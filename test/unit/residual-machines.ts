@@ -182,7 +182,8 @@ export async function exchange(lab: Lab, options: ExchangeOptions): Promise<Exch
     dirtyRam,
     dirtyDisk,
     pool,
-    generationBlocks: baseHashes.ram.nonZero + baseHashes.disk.nonZero,
+    baseHashes,
+    hasTwin: options.twin !== undefined,
     ...(options.hashBits === undefined ? {} : { hashBits: options.hashBits }),
     ...signal,
   });
@@ -196,7 +197,6 @@ export async function exchange(lab: Lab, options: ExchangeOptions): Promise<Exch
   const sink = new ResidualSink({
     baseRam: held.ram,
     baseDisk: withoutFile(held.disk),
-    baseHashes,
     outRam,
     outDisk,
     pool,

@@ -17,12 +17,9 @@ import {
   MAX_INDEX_RUNS,
   MAX_MESSAGE_BYTES,
   MAX_NEED_CONTENTS,
-  MAX_OFFERING_CONTENTS,
   openFrame,
-  partOffers,
   packHashes,
   unpackHashes,
-  type FramePayload,
   type IndexMessage,
   type IndexRun,
 } from "../../protocol/residual.ts";
@@ -40,9 +37,10 @@ function indexMessage(random: Random): IndexMessage {
   let hashes = 0;
   for (let i = 0; i < 40; i++) {
     const count = 1 + random(5);
-    const kind = random(3);
+    const kind = random(4);
     if (kind === 0) runs.push({ kind: "zero", block, count });
     else if (kind === 1) runs.push({ kind: "repeat", block, count, content: random(1000) });
+    else if (kind === 2) runs.push({ kind: "generation", block, count, from: random(599_000) });
     else {
       runs.push({ kind: "hashed", block, count });
       hashes += count;
@@ -108,11 +106,13 @@ describe("an index message", () => {
         { kind: "zero", block: 5, count: 3 },
         { kind: "hashed", block: 9, count: 2 },
         { kind: "repeat", block: 200, count: 1, content: 1 },
+        { kind: "generation", block: 202, count: 3, from: 255 },
+        { kind: "generation", block: 205, count: 1, from: 10 },
       ],
       hashes: Buffer.from("0123456780000000fedcba9870000000", "hex"),
     };
     const data = await encodeIndexMessage(message, 36);
-    expect(data.toString("hex")).toBe("010100012480028008050800000c0109bd0106" + "02" + "02" + "012345678" + "fedcba987");
+    expect(data.toString("hex")).toBe("02010001248002800805" + "1000" + "000c" + "0109" + "bd010602" + "010ffe03" + "0007ef03" + "02" + "012345678" + "fedcba987");
     expect(await decodeIndexMessage(data, undefined)).toEqual({ ...message, hashes: new Uint8Array(message.hashes) });
   });
 
@@ -143,8 +143,10 @@ describe("an index message", () => {
     ["names blocks past the end of the device", { runs: [{ kind: "zero", block: 99_999, count: 2 }] }],
     ["repeats a content before the first", { runs: [{ kind: "repeat", block: 1, count: 1, content: -1 }] }],
     ["has hashes too few", { runs: [{ kind: "hashed", block: 1, count: 1 }] }],
+    ["points before the generation", { runs: [{ kind: "generation", block: 1, count: 1, from: -1 }] }],
+    ["points past the generation", { runs: [{ kind: "generation", block: 1, count: 2, from: 599_999 }] }],
     ["has an empty run", { runs: [{ kind: "zero", block: 1, count: 0 }] }],
-    ["has hashes of no length", { header: { ...HEADER, hashBits: 0 } }],
+    ["has hashes that are too short", { header: { ...HEADER, hashBits: 7 } }],
     ["has hashes that are too long", { header: { ...HEADER, hashBits: 64 } }],
     ["has a device that is too large", { header: { ...HEADER, ramBlocks: 2 ** 40 } }],
   ])("that %s is refused", async (_what, change) => {
@@ -160,51 +162,16 @@ describe("the other messages", () => {
   test("need", async () => {
     const random = seeded(1);
     const bits = randomBytes(random, 125);
-    const plain = { from: 7, count: 1000, bits, offered: Buffer.alloc(0), hashes: Buffer.alloc(0) };
+    const plain = { from: 7, count: 1000, bits };
     const data = await encodeNeedMessage(plain);
     expect(await decodeNeedMessage(data)).toEqual(plain);
     await expectClearErrors(data, decodeNeedMessage);
-    expect([...partOffers(plain)].every((offer) => offer === undefined)).toBe(true);
-    const empty = { offered: new Uint8Array(0), hashes: new Uint8Array(0) };
-    const none = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS, bits: new Uint8Array(131_072), ...empty });
+    const none = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS, bits: new Uint8Array(131_072) });
     expect(none.length).toBeLessThan(60);
-    const much = await encodeNeedMessage({
-      from: 0,
-      count: MAX_NEED_CONTENTS + 1,
-      bits: new Uint8Array(131_073),
-      ...empty,
-    });
+    const much = await encodeNeedMessage({ from: 0, count: MAX_NEED_CONTENTS + 1, bits: new Uint8Array(131_073) });
     await expect(decodeNeedMessage(much)).rejects.toMatchObject({ code: "PEER" });
-    const beyond = await encodeNeedMessage({ from: 0, count: 3, bits: Buffer.of(8), ...empty });
+    const beyond = await encodeNeedMessage({ from: 0, count: 3, bits: Buffer.of(8) });
     await expect(decodeNeedMessage(beyond)).rejects.toMatchObject({ code: "PEER" });
-  });
-
-  test("need with offered parts", async () => {
-    const bits = Buffer.of(0b1011);
-    const hashes = Buffer.from("aabbccddeeff", "hex");
-    const need = { from: 0, count: 8, bits, offered: Buffer.of(0b101, 0, 0b1000_0000), hashes };
-    const data = await encodeNeedMessage(need);
-    expect(data.toString("hex")).toBe("0102" + "00" + "08" + "01000b" + "0300050080" + "aabbccddeeff");
-    expect(await decodeNeedMessage(data)).toEqual(need);
-    expect([...partOffers(need)].map((offer) => offer && [offer.parts, Buffer.from(offer.hashes).toString("hex")])).toEqual([
-      [5, "aabb0000ccdd00000000000000000000"],
-      undefined,
-      [128, "0000000000000000000000000000eeff"],
-    ]);
-    await expectClearErrors(data, decodeNeedMessage);
-    const random = seeded(2);
-    const spread = Buffer.alloc(131_072);
-    for (let set = 0; set < MAX_OFFERING_CONTENTS; ) {
-      const bit = random(MAX_NEED_CONTENTS);
-      if (((spread[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0) continue;
-      spread[bit >>> 3] = (spread[bit >>> 3] ?? 0) | (1 << (bit & 7));
-      set++;
-    }
-    const all = Buffer.alloc(MAX_OFFERING_CONTENTS, 255);
-    const fullest = { from: 0, count: MAX_NEED_CONTENTS, bits: spread, offered: all };
-    const full = await encodeNeedMessage({ ...fullest, hashes: randomBytes(random, all.length * 16) });
-    expect(full.length).toBeLessThan(MAX_MESSAGE_BYTES);
-    expect([...partOffers(await decodeNeedMessage(full))]).toHaveLength(MAX_OFFERING_CONTENTS);
   });
 
   test("frame", async () => {
@@ -212,23 +179,19 @@ describe("the other messages", () => {
     const before = Buffer.concat([randomBlock(random), randomBlock(random), randomBlock(random)]);
     const content = Buffer.from(before);
     content.fill(7, 5000, 5100);
-    const data = await encodeFrame(3, 3, { leftOut: undefined, bytes: content }, [before], 3);
+    const data = await encodeFrame(3, content, [before], 3);
     expect(data.length).toBeLessThan(200);
-    const decode = (frame: Buffer): Promise<FramePayload> => openFrame(frame).unpack([before]);
+    const decode = (frame: Buffer): Promise<Buffer> => openFrame(frame).unpack([before]);
     expect(openFrame(data)).toMatchObject({ sequence: 3, blocks: 3 });
-    expect((await decode(data)).bytes.equals(content)).toBe(true);
+    expect((await decode(data)).equals(content)).toBe(true);
     await expectClearErrors(data, decode);
-    const raw = await encodeFrame(0, 1, { leftOut: undefined, bytes: randomBlock(random) }, [], 3);
+    const raw = await encodeFrame(0, randomBlock(random), [], 3);
     expect(raw.length).toBe(4096 + 5);
-    expect((await openFrame(raw).unpack([])).bytes).toHaveLength(4096);
-    const parts = { leftOut: Buffer.of(0, 0b1001), bytes: randomBytes(random, 8192 - 1024) };
-    const shorter = await encodeFrame(0, 2, parts, [], 3);
-    expect(await openFrame(shorter).unpack([])).toEqual(parts);
-    await expectClearErrors(shorter.subarray(0, 100), (frame) => openFrame(frame).unpack([]));
+    expect(await openFrame(raw).unpack([])).toHaveLength(4096);
   });
 
   test("a small frame does not become a large one", async () => {
-    const bomb = await encodeFrame(0, 256, { leftOut: undefined, bytes: Buffer.alloc(4096 * 256) }, [], 3);
+    const bomb = await encodeFrame(0, Buffer.alloc(4096 * 256), [], 3);
     // The two bytes of 256 as a varint become the one of 1.
     const claimsLess = Buffer.concat([bomb.subarray(0, 3), Buffer.of(1), bomb.subarray(5)]);
     expect(openFrame(claimsLess).blocks).toBe(1);

@@ -29,7 +29,6 @@ const files: MachineFiles = {
   network: "open",
   incoming: false,
   diskFlush: "safe",
-  clock: "host",
   afterShutdown: "end",
 };
 
@@ -108,11 +107,10 @@ describe("QEMU's arguments", () => {
       incoming: true,
       network: "blocked",
       diskFlush: "none",
-      clock: "state",
       afterShutdown: "stay",
     });
     expect(args.slice(-3)).toEqual(["-incoming", "defer", "-S"]);
-    expect(valuesOf(args, "-rtc")).toEqual(["base=utc,clock=rt"]);
+    expect(valuesOf(args, "-rtc")).toEqual(["base=utc,clock=host"]);
     expect(args).toContain("-no-shutdown");
     expect(valuesOf(args, "-netdev")).toEqual(["user,id=net0,restrict=on"]);
     expect(valuesOf(args, "-blockdev").map((node) => node.includes('"cache":{"no-flush":true}'))).toEqual([

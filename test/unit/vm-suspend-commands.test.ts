@@ -72,7 +72,6 @@ test("RAM is always the file itself, in every way to start a machine, and the CP
             network,
             incoming,
             diskFlush: network === "open" ? "safe" : "none",
-            clock: network === "open" ? "host" : "state",
             afterShutdown: network === "open" ? "end" : "stay",
           },
         );

@@ -14,14 +14,11 @@ import {
   encodeRefetchRequest,
   openFrame,
   packHashes,
-  PART_BYTES,
-  partOffers,
   unpackHashes,
   type IndexMessage,
   type IndexRun,
 } from "../../../protocol/residual.ts";
 import { chooseHashBits } from "../../../protocol/residual/hash-bits.ts";
-import { countBits } from "../../../protocol/residual/need-message.ts";
 import { IncomingIndex } from "../../../syncer/incoming-index.ts";
 import type { FuzzedParser, ParserCode } from "../parser.ts";
 import { pick, randomBytes, type Random } from "../random.ts";
@@ -35,9 +32,10 @@ function indexMessage(random: Random, sequence: number, most: number): IndexMess
   let hashes = 0;
   for (let i = random(most); i > 0; i--) {
     const count = 1 + random(5);
-    const kind = random(3);
+    const kind = random(4);
     if (kind === 0) runs.push({ kind: "zero", block, count });
     else if (kind === 1 && hashes > count) runs.push({ kind: "repeat", block, count, content: random(hashes - count) });
+    else if (kind === 2) runs.push({ kind: "generation", block, count, from: random(HEADER.ramBlocks + HEADER.diskBlocks - count) });
     else {
       runs.push({ kind: "hashed", block, count });
       hashes += count;
@@ -122,15 +120,17 @@ export function indexSequence(): FuzzedParser {
       const count = (runs: Iterable<{ readonly count: number }>): number => [...runs].reduce((sum, run) => sum + run.count, 0);
       assert.equal(count(incoming.zeroRuns()), incoming.zero);
       assert.equal(count(incoming.repeatRuns()), incoming.repeats);
+      assert.equal(count(incoming.generationRuns()), incoming.generation);
+      for (const { from, count: blocks } of incoming.generationRuns())
+        assert.ok(from.block + blocks <= (from.device === "ram" ? HEADER.ramBlocks : HEADER.diskBlocks));
       const dirty = incoming.dirty.ram.count() + incoming.dirty.disk.count();
-      assert.equal(incoming.zero + incoming.repeats + incoming.contents, dirty);
+      assert.equal(incoming.zero + incoming.generation + incoming.repeats + incoming.contents, dirty);
       assert.equal(incoming.high.length, incoming.contents);
       assert.equal(incoming.low.length, incoming.contents);
       for (let content = 0; content < incoming.contents; content++) {
         const { device, block } = incoming.place(content);
         assert.ok(incoming.dirty[device].has(block) || !incoming.complete);
       }
-      assert.ok(incoming.hashBits > 0 || input.length < 2);
       return incoming.complete;
     },
   };
@@ -151,15 +151,12 @@ export function need(): FuzzedParser {
           const count = random(400);
           const bits = randomBytes(random, Math.ceil(count / 8));
           if (count % 8 !== 0) bits[bits.length - 1] = (bits.at(-1) ?? 0) & ((1 << (count % 8)) - 1);
-          const offered = random(2) === 0 ? Buffer.alloc(0) : randomBytes(random, countBits(bits));
-          const hashes = randomBytes(random, 2 * countBits(offered));
-          return encodeNeedMessage({ from: random(1000), count, bits, offered, hashes });
+          return encodeNeedMessage({ from: random(1000), count, bits });
         }),
       ),
     parse: async (input) => {
       const message = await decodeNeedMessage(input);
       assert.deepEqual(await decodeNeedMessage(await encodeNeedMessage(message)), message);
-      assert.equal([...partOffers(message)].length, countBits(message.bits));
       return true;
     },
   };
@@ -177,20 +174,18 @@ export function residualFrame(): FuzzedParser {
     valid: (random) =>
       Promise.all(
         Array.from({ length: 24 }, (_, i) => {
-          const blocks = 1 + random(3);
-          const leftOut = i % 2 === 0 ? undefined : randomBytes(random, blocks);
-          const bytes = blocks * BLOCK_BYTES - PART_BYTES * (leftOut === undefined ? 0 : countBits(leftOut));
+          const bytes = (1 + random(3)) * BLOCK_BYTES;
           const content = i % 3 === 0 ? randomBytes(random, bytes) : Buffer.alloc(bytes, i);
-          return encodeFrame(random(500), blocks, { leftOut, bytes: content }, dictionary, 3);
+          return encodeFrame(random(500), content, dictionary, 3);
         }),
       ),
     parse: async (input) => {
       const frame = openFrame(input);
-      const payload = await frame.unpack(dictionary);
-      assert.ok(payload.bytes.length <= frame.blocks * BLOCK_BYTES);
-      const again = openFrame(await encodeFrame(frame.sequence, frame.blocks, payload, dictionary, 1));
+      const content = await frame.unpack(dictionary);
+      assert.equal(content.length, frame.blocks * BLOCK_BYTES);
+      const again = openFrame(await encodeFrame(frame.sequence, content, dictionary, 1));
       assert.equal(again.sequence, frame.sequence);
-      assert.deepEqual(await again.unpack(dictionary), payload);
+      assert.deepEqual(await again.unpack(dictionary), content);
       return true;
     },
   };

@@ -92,7 +92,6 @@ function argumentsFor(definition: MachineDefinition): string[] {
     network: "blocked",
     incoming: true,
     diskFlush: "safe",
-    clock: "state",
     afterShutdown: "stay",
     ...(definition.firmware === "uefi" ? { uefi } : {}),
   });
