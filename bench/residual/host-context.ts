@@ -8,6 +8,7 @@ import { Store } from "../../service/store/store.ts";
 import { Workspaces } from "../../service/workspaces/workspaces.ts";
 import { HashPool } from "../../syncer/index.ts";
 import { probeAccelerator } from "../../vm/accelerator.ts";
+import { tryOwnNetwork } from "../../vm/confined.ts";
 import { qemuVersion } from "../../vm/machine-process.ts";
 
 /** The parts of a service that a twin needs, on the state folder of a host that ended. */
@@ -27,14 +28,23 @@ export async function openHostContext(stateDir: string, cleanup: Cleanup, stoppi
     pauseKey: false,
     keepLogsDays: null,
     accelerator: () => probeAccelerator(stopping),
+    ownNetwork: tryOwnNetwork,
     qemuVersion,
   };
   const peers = {
     list: () => [],
     isClaimed: () => false,
     requireRight: () => undefined,
+    shares: () => false,
     noteSeen: () => undefined,
     connect: () => Promise.reject(new HomewardError("INTERNAL", "there are no other hosts here")),
   };
-  return { ...deps, workspaces: await Workspaces.open(deps), peers };
+  return {
+    ...deps,
+    workspaces: await Workspaces.open(deps),
+    peers,
+    replayInViewer: false,
+    patienceMs: 0,
+    requireHardware: () => Promise.resolve(),
+  };
 }
