@@ -30,8 +30,8 @@ function base32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + ALPHABET.charAt((held << (5 - bits)) & 31);
 }
 
-function fromBase32(text: string): Buffer {
-  const bytes = Buffer.alloc(HASH_BYTES);
+function fromBase32(text: string): Uint8Array {
+  const bytes = new Uint8Array(HASH_BYTES);
   let at = 0;
   let bits = 0;
   let held = 0;

@@ -11,6 +11,7 @@ import type { WorkspaceDeps } from "../workspaces/dependencies.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { ControlHandlers } from "./connection.ts";
 import { inputLogOf } from "./input-log-answer.ts";
+import { listFiles } from "./list-files.ts";
 import { MigrationStops } from "./migration-stops.ts";
 import { StatusFeed } from "./status-feed.ts";
 import { thumbnailOf } from "./thumbnail.ts";
@@ -51,6 +52,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const { plan, workspace } = await workspaces.import(params, call);
       return { plan, workspace: workspace === null ? null : await status(workspace) };
     },
+    files: ({ dir }, { signal }) => listFiles(dir, signal),
     delete: async ({ workspace }) => {
       await workspaces.delete(workspace);
       return {};
