@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../common/errors.ts";
 import { capturedParams, capturedSchema } from "./control/capture.ts";
+import { filesSchema } from "./control/files.ts";
 import { hostsSchema, pairedHostSchema, pairParams } from "./control/hosts.ts";
 import {
   countSchema,
@@ -18,6 +19,7 @@ import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./impo
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 
 export * from "./control/capture.ts";
+export * from "./control/files.ts";
 export * from "./control/hosts.ts";
 export * from "./control/status.ts";
 export * from "./control/web.ts";
@@ -155,6 +157,8 @@ export const controlMethods = {
       workspace: workspaceStatusSchema.nullable(),
     }),
   },
+  /** Folders and disk images in the folder `dir` of this host (default: the user's home), to choose one for `import` or `create`. */
+  files: { params: z.strictObject({ dir: pathSchema.nullable().default(null) }), result: filesSchema },
   delete: { params: workspaceParams, result: z.strictObject({}) },
   start: { params: workspaceParams, result: workspaceStatusSchema },
   suspend: { params: workspaceParams, result: workspaceStatusSchema },

@@ -30,8 +30,8 @@ function base32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + ALPHABET.charAt((held << (5 - bits)) & 31);
 }
 
-function fromBase32(text: string): Buffer {
-  const bytes = Buffer.alloc(HASH_BYTES);
+function fromBase32(text: string): Uint8Array {
+  const bytes = new Uint8Array(HASH_BYTES);
   let at = 0;
   let bits = 0;
   let held = 0;
@@ -62,30 +62,48 @@ export function formatHostId(hash: Uint8Array): string {
   return checked.replaceAll(/.{7}(?=.)/g, "$&-");
 }
 
+/** The digits as the alphabet has them, of what was typed. */
+function digitsOf(text: string): string {
+  return text
+    .slice(0, MAX_TEXT + 1)
+    .toUpperCase()
+    .replaceAll(/[-\s]/g, "")
+    .replaceAll(/[018]/g, (digit) => LOOK_ALIKES[digit] ?? digit);
+}
+
+function requireCheckDigits(digits: string): void {
+  for (let at = 0; at + CHECKED_DIGITS < digits.length; at += CHECKED_DIGITS + 1)
+    if (checkDigit(digits.slice(at, at + CHECKED_DIGITS)) !== digits[at + CHECKED_DIGITS])
+      throw new HomewardError("USAGE", `the host ID has a mistake in its groups ${at / GROUP + 1} and ${at / GROUP + 2}`, {
+        hint: "Compare them with what the other host shows.",
+      });
+}
+
+/**
+ * Looks at an ID that is still being typed, as far as check digits were reached.
+ * @returns how many of its digits are there @throws USAGE with the groups that are wrong
+ */
+export function checkHostIdStart(text: string): { readonly digits: number; readonly of: number } {
+  const digits = digitsOf(text);
+  if (!/^[A-Z2-7]*$/.test(digits)) throw new HomewardError("USAGE", "a host ID has only letters and the digits 2 to 7");
+  requireCheckDigits(digits);
+  return { digits: digits.length, of: WRITTEN_DIGITS };
+}
+
 /**
  * Reads an ID as people type it: in any case, with any dashes and spaces, and with 0, 1 and 8 for O, I and B.
  * @returns the ID as `formatHostId` writes it
  * @throws USAGE with the group that is wrong
  */
 export function parseHostId(text: string): string {
-  const digits = text
-    .slice(0, MAX_TEXT + 1)
-    .toUpperCase()
-    .replaceAll(/[-\s]/g, "")
-    .replaceAll(/[018]/g, (digit) => LOOK_ALIKES[digit] ?? digit);
+  const digits = digitsOf(text);
   if (text.length > MAX_TEXT || digits.length !== WRITTEN_DIGITS || !/^[A-Z2-7]*$/.test(digits))
     throw new HomewardError("USAGE", "this is not a host ID", {
       hint: `It has ${WRITTEN_DIGITS / GROUP} groups of ${GROUP} letters and digits; "homeward hosts" shows it on the other host.`,
     });
+  requireCheckDigits(digits);
   let bare = "";
-  for (let at = 0; at < WRITTEN_DIGITS; at += CHECKED_DIGITS + 1) {
-    const part = digits.slice(at, at + CHECKED_DIGITS);
-    if (checkDigit(part) !== digits[at + CHECKED_DIGITS])
-      throw new HomewardError("USAGE", `the host ID has a mistake in its groups ${at / GROUP + 1} and ${at / GROUP + 2}`, {
-        hint: "Compare them with what the other host shows.",
-      });
-    bare += part;
-  }
+  for (let at = 0; at < WRITTEN_DIGITS; at += CHECKED_DIGITS + 1) bare += digits.slice(at, at + CHECKED_DIGITS);
   const id = formatHostId(fromBase32(bare));
   // The last digit holds one bit of the hash; another one there would be a second way to write the same ID.
   if (id.replaceAll("-", "") !== digits) throw new HomewardError("USAGE", "the host ID has a mistake in its last group");

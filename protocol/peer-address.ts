@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { HomewardError } from "../common/errors.ts";
 
 /** Where a host listens for others: a name or IP address, and a TCP port. */
@@ -8,6 +7,11 @@ export interface PeerAddress {
 }
 
 const PATTERN = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)):(\d{1,5})$/;
+
+/** Pages use this too, where there is no node:net; both have the URL standard's parser. */
+function isIPv6(text: string): boolean {
+  return /^[0-9A-Fa-f:.]{2,45}$/.test(text) && URL.canParse(`http://[${text}]/`);
+}
 
 /**
  * Reads HOST:PORT; an IPv6 address is in brackets.

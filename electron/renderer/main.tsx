@@ -3,6 +3,8 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/components.css";
+import "./styles/forms.css";
+import "./styles/reports.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { connectToService } from "./control/service.ts";

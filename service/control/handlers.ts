@@ -15,6 +15,7 @@ import type { RunningMachine } from "../workspaces/running-machine.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import type { ControlHandlers } from "./connection.ts";
 import { inputLogOf } from "./input-log-answer.ts";
+import { listFiles } from "./list-files.ts";
 import { MigrationStops } from "./migration-stops.ts";
 import { StatusFeed } from "./status-feed.ts";
 import { thumbnailOf } from "./thumbnail.ts";
@@ -66,6 +67,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const loss = await takeover.run(name, signal);
       return { ...loss, workspace: await status(workspaces.get(name)) };
     },
+    files: ({ dir }, { signal }) => listFiles(dir, signal),
     delete: async ({ workspace }) => {
       await workspaces.delete(workspace);
       return {};

@@ -15,6 +15,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     watch: refuse,
     create: refuse,
     import: refuse,
+    files: refuse,
     delete: refuse,
     start: refuse,
     suspend: refuse,

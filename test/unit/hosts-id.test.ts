@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { formatHostId, parseHostId } from "../../protocol/host-id.ts";
+import { checkHostIdStart, formatHostId, parseHostId } from "../../protocol/host-id.ts";
 import { formatPeerAddress, parsePeerAddress } from "../../protocol/peer-address.ts";
 
 const hashOf = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -76,5 +76,16 @@ describe("an address", () => {
 
   it("may leave the port to the system only where it is listened on", () => {
     expect(parsePeerAddress("127.0.0.1:0", 0)).toEqual({ host: "127.0.0.1", port: 0 });
+  });
+});
+
+describe("a host ID that is being typed", () => {
+  it("is right or wrong as far as its check digits were reached", () => {
+    for (let length = 0; length <= ID.length; length++)
+      expect(checkHostIdStart(ID.slice(0, length).toLowerCase())).toEqual({ digits: ID.slice(0, length).replaceAll("-", "").length, of: 56 });
+    const wrong = `${ID.slice(0, 3)}${ID[3] === "Q" ? "R" : "Q"}${ID.slice(4)}`;
+    expect(checkHostIdStart(wrong.slice(0, 14)).digits).toBe(13);
+    expect(() => checkHostIdStart(wrong.slice(0, 15))).toThrow("groups 1 and 2");
+    expect(() => checkHostIdStart("MFZ!")).toThrow("only letters");
   });
 });

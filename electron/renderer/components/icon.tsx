@@ -18,6 +18,10 @@ const PATHS = {
   warning: "M12 4 2.5 20h19zM12 10v4.5M12 17.2h.01",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   close: "M6 6l12 12M18 6 6 18",
+  plus: "M12 5v14M5 12h14",
+  up: "M12 19V6M6 11l6-6 6 6",
+  folder: "M3.5 18.5v-13h6l2 2.5h9v10.5z",
+  disk: "M5 4h14v16H5zM12 8.5a3 3 0 1 0 .01 0M8 17h2",
   check: "M5 12.5l4.5 4.5L19 7",
 } as const;
 

@@ -2,7 +2,10 @@ import type { ComponentType } from "preact";
 import type { IconName } from "../components/icon.tsx";
 import { texts } from "../texts/texts.ts";
 import { HistoryPage } from "./history/history-page.tsx";
+import { ReportPage } from "./history/report-page.tsx";
 import { HostsPage } from "./hosts/hosts-page.tsx";
+import { PairPage } from "./hosts/pair-page.tsx";
+import { NewPage } from "./new/new-page.tsx";
 import { WorkspacesPage } from "./workspaces/workspaces-page.tsx";
 
 /** What a page gets: the parts of the route that its pattern leaves open, in their order. */
@@ -21,8 +24,12 @@ export interface PageDefinition {
 /** Every page. A new one is a folder here, a line in this list, and its texts. The first is where one begins. */
 export const PAGES: readonly PageDefinition[] = [
   { pattern: ["workspaces"], component: WorkspacesPage, navigation: { text: texts.workspaces.title, icon: "workspaces" } },
+  { pattern: ["new"], component: NewPage, navigation: null },
   { pattern: ["hosts"], component: HostsPage, navigation: { text: texts.hosts.title, icon: "hosts" } },
+  { pattern: ["hosts", "pair"], component: PairPage, navigation: null },
+  { pattern: ["hosts", "pair", ":"], component: PairPage, navigation: null },
   { pattern: ["history"], component: HistoryPage, navigation: { text: texts.history.title, icon: "history" } },
+  { pattern: ["history", ":"], component: ReportPage, navigation: null },
 ];
 
 /** The page of a route and what its pattern leaves open; null if there is none. */

@@ -1,3 +1,4 @@
+import { create } from "./en/create.ts";
 import { history } from "./en/history.ts";
 import { hosts } from "./en/hosts.ts";
 import { shell } from "./en/shell.ts";
@@ -9,9 +10,10 @@ export interface Texts {
   readonly workspaces: typeof workspaces;
   readonly hosts: typeof hosts;
   readonly history: typeof history;
+  readonly create: typeof create;
 }
 
-export const texts: Texts = { shell, workspaces, hosts, history };
+export const texts: Texts = { shell, workspaces, hosts, history, create };
 
 const lists = new Intl.ListFormat("en");
 

@@ -8,21 +8,30 @@ import { ErrorNotice } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
 import { useAction } from "../../control/action.ts";
 import { call, serviceState } from "../../control/service.ts";
+import { hrefOf } from "../../router.ts";
 import { ago, texts } from "../../texts/texts.ts";
+import { outcomeOf, outcomeText } from "./describe-report.ts";
 
 function Row({ move }: { readonly move: MigrationSummary }): JSX.Element {
   const words = texts.history;
-  const { role, peer, state, bytes, seconds, startedAt, workspace } = move;
+  const { id, role, peer, bytes, seconds, startedAt, workspace, error } = move;
+  const way = role === "source" ? words.to(peer) : words.from(peer);
+  const outcome = outcomeOf(move);
   return (
     <tr>
       <td>
-        <time dateTime={startedAt} title={new Date(startedAt).toLocaleString()}>
-          {ago(startedAt)}
-        </time>
+        <a href={hrefOf("history", id)} aria-label={words.reportOf(workspace, way, ago(startedAt))}>
+          <time dateTime={startedAt} title={new Date(startedAt).toLocaleString()}>
+            {ago(startedAt)}
+          </time>
+        </a>
       </td>
       <td>{workspace}</td>
-      <td>{role === "source" ? words.to(peer) : words.from(peer)}</td>
-      <td>{words.outcome[state] ?? state}</td>
+      <td>{way}</td>
+      <td>
+        <span class={`badge ${outcome === "arrived" ? "running" : outcome === "failed" ? "failed" : "busy"}`}>{outcomeText(move)}</span>
+        {error === null ? null : <small class="reason">{error}</small>}
+      </td>
       <td class="number">{bytes === null ? "–" : formatBytes(bytes)}</td>
       <td class="number">{seconds === null ? "–" : formatSeconds(seconds)}</td>
     </tr>
@@ -48,6 +57,9 @@ export function HistoryPage(): JSX.Element {
       {moves.value === null ? null : moves.value.length === 0 ? (
         <EmptyState icon="history" title={words.emptyTitle}>
           <p>{words.emptyText}</p>
+          <a class="button primary" href={hrefOf()}>
+            {words.toWorkspaces}
+          </a>
         </EmptyState>
       ) : (
         <table class="table">

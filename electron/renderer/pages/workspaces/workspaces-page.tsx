@@ -1,9 +1,11 @@
 import type { JSX } from "preact";
-import { CommandLine } from "../../components/command-line.tsx";
 import { EmptyState } from "../../components/empty-state.tsx";
+import { Icon } from "../../components/icon.tsx";
 import { Page } from "../../components/page.tsx";
 import { status } from "../../control/service.ts";
+import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
+import { Guide, isGuided } from "../first-run/guide.tsx";
 import { WorkspaceCard } from "./workspace-card.tsx";
 
 function NoWorkspaces(): JSX.Element {
@@ -11,10 +13,9 @@ function NoWorkspaces(): JSX.Element {
   return (
     <EmptyState icon="workspaces" title={words.emptyTitle}>
       <p>{words.emptyText}</p>
-      <p>{words.emptyImport}</p>
-      <CommandLine command="homeward import work IMAGE" />
-      <p>{words.emptyCreate}</p>
-      <CommandLine command="homeward create work --guest desktop" />
+      <a class="button primary" href={hrefOf("new")}>
+        {words.emptyButton}
+      </a>
     </EmptyState>
   );
 }
@@ -23,11 +24,22 @@ function NoWorkspaces(): JSX.Element {
 export function WorkspacesPage(): JSX.Element {
   const service = status.value;
   return (
-    <Page title={texts.workspaces.title}>
+    <Page
+      title={texts.workspaces.title}
+      actions={
+        service === null || service.workspaces.length === 0 ? null : (
+          <a class="button" href={hrefOf("new")}>
+            <Icon name="plus" />
+            {texts.create.open}
+          </a>
+        )
+      }
+    >
+      {service === null ? null : <Guide service={service} />}
       {service === null ? (
         <p class="muted">{texts.shell.loading}</p>
       ) : service.workspaces.length === 0 ? (
-        <NoWorkspaces />
+        isGuided(service) ? null : <NoWorkspaces />
       ) : (
         <div class="cards">
           {service.workspaces.map((workspace) => (

@@ -2,8 +2,7 @@ export const workspaces = {
   title: "Workspaces",
   emptyTitle: "No workspaces yet",
   emptyText: "A workspace is a whole computer that you can take with you: it stops on one host and goes on, as it was, on another.",
-  emptyImport: "Make one of a machine that you have:",
-  emptyCreate: "Or try it with a small Debian desktop:",
+  emptyButton: "Make a workspace",
   noScreen: { off: "Switched off", suspended: "Suspended", away: "Runs elsewhere", private: "Private moment", none: "No picture yet" },
   screenOf: (name: string) => `Screen of ${name}`,
   state: {

@@ -1,0 +1,36 @@
+import { formatBytes } from "../../../../common/quantities.ts";
+import type { MigrationSummary, Rights, WorkspaceStatus } from "../../../../protocol/control.ts";
+import type { MigrationReport } from "../../../../protocol/report.ts";
+import { ago, listed, texts } from "../../texts/texts.ts";
+
+/** What a host may do, a line each. */
+export function rightsText({ push, take, workspaces }: Rights, host: string): readonly string[] {
+  const words = texts.hosts;
+  if (!push && !take) return [words.mayNeither];
+  const which = workspaces === null ? [] : [words.only(workspaces.length === 0 ? words.noneOfThem : listed(workspaces))];
+  return [...(push ? [words.mayPush(host)] : []), ...(take ? [words.mayTake(host)] : []), ...which];
+}
+
+/** What the host holds of this host's workspaces, as far as is known from moves. */
+export function holdingsText(host: string, workspaces: readonly WorkspaceStatus[]): readonly string[] {
+  const words = texts.hosts;
+  const held = workspaces.flatMap(({ name, owner, generation }) => {
+    if (owner === host) return [words.holdsNow(name)];
+    return generation?.holders.includes(host) === true ? [words.holdsEarlier(name, ago(generation.createdAt))] : [];
+  });
+  return held.length === 0 ? [words.holdsNothing] : held;
+}
+
+/** Less says nothing of a link: it is over before the connection has got going. */
+const MEASURABLE_BYTES = 200_000;
+
+/** The newest move to or from the host that has a report. */
+export function newestMoveWith(host: string, moves: readonly MigrationSummary[]): MigrationSummary | null {
+  return moves.find(({ peer, bytes, state }) => peer === host && state === "done" && bytes !== null && bytes >= MEASURABLE_BYTES) ?? null;
+}
+
+/** How fast the rest went over the link, in words. Null if too little was sent to tell. */
+export function linkText({ bytes, phases, finished_at }: MigrationReport): string | null {
+  if (bytes.residual < MEASURABLE_BYTES || phases.residual_s === 0) return null;
+  return texts.hosts.linkSpeed(formatBytes(bytes.residual / phases.residual_s), ago(finished_at));
+}
