@@ -70,6 +70,7 @@ export const SPAWN_CALLERS: readonly string[] = [
 /** Packages that only the listed folders may import. */
 export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "@electron-forge/maker-base": ["packaging"],
+  "@novnc/novnc": ["electron/renderer"],
   "@preact/signals": ["electron/renderer"],
   commander: ["cli", "packaging"],
   electron: ["electron/main", "electron/preload"],

@@ -3,6 +3,8 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/components.css";
+import "./styles/console.css";
+import "./styles/move.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { connectToService } from "./control/service.ts";

@@ -116,14 +116,14 @@ export class SourceJob {
   }
 
   async #exchange(link: PeerLink): Promise<Departed> {
-    const { id, kind, base, journal, level, progress } = this.#options;
+    const { id, kind, workspace, base, journal, level, progress } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, link.signal]);
     link.onProgress = (update) => {
       progress.update(update);
     };
     await link.send("offer", await this.#offer());
     await link.expectFrame("accept");
-    const departed = await new Departure(this.#ctx, {
+    const departure = new Departure(this.#ctx, {
       link,
       id,
       base,
@@ -133,7 +133,9 @@ export class SourceJob {
       keeps: kind === "migration" ? "generation" : "nothing",
       progress,
       signal,
-    }).run();
+    });
+    this.#ctx.activity.count(workspace, () => ({ bytes: link.bytes.toJSON(), blocks: departure.blocks }));
+    const departed = await departure.run();
     journal.advance("peer-prepared");
     return departed;
   }

@@ -23,6 +23,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     record: refuse,
     console: refuse,
     thumbnail: refuse,
+    estimate: refuse,
     migrate: refuse,
     cancel: refuse,
     measure: refuse,

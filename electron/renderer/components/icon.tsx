@@ -18,6 +18,10 @@ const PATHS = {
   warning: "M12 4 2.5 20h19zM12 10v4.5M12 17.2h.01",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   close: "M6 6l12 12M18 6 6 18",
+  keyboard: "M3 6.5h18v11H3zM6.5 10h.01M10 10h.01M13.5 10h.01M17 10h.01M7.5 14h9",
+  paste: "M9 4.5h6v3H9zM9 6H6v14h12V6h-3M9 12h6M9 15.5h6",
+  expand: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  back: "M20 12H5M11 6l-6 6 6 6",
   check: "M5 12.5l4.5 4.5L19 7",
 } as const;
 

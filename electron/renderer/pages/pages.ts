@@ -1,8 +1,10 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../components/icon.tsx";
 import { texts } from "../texts/texts.ts";
+import { ConsolePage } from "./console/console-page.tsx";
 import { HistoryPage } from "./history/history-page.tsx";
 import { HostsPage } from "./hosts/hosts-page.tsx";
+import { MovePage } from "./move/move-page.tsx";
 import { WorkspacesPage } from "./workspaces/workspaces-page.tsx";
 
 /** What a page gets: the parts of the route that its pattern leaves open, in their order. */
@@ -23,6 +25,8 @@ export const PAGES: readonly PageDefinition[] = [
   { pattern: ["workspaces"], component: WorkspacesPage, navigation: { text: texts.workspaces.title, icon: "workspaces" } },
   { pattern: ["hosts"], component: HostsPage, navigation: { text: texts.hosts.title, icon: "hosts" } },
   { pattern: ["history"], component: HistoryPage, navigation: { text: texts.history.title, icon: "history" } },
+  { pattern: ["console", ":"], component: ConsolePage, navigation: null },
+  { pattern: ["move", ":"], component: MovePage, navigation: null },
 ];
 
 /** The page of a route and what its pattern leaves open; null if there is none. */

@@ -1,5 +1,7 @@
+import { console } from "./en/console.ts";
 import { history } from "./en/history.ts";
 import { hosts } from "./en/hosts.ts";
+import { move } from "./en/move.ts";
 import { shell } from "./en/shell.ts";
 import { workspaces } from "./en/workspaces.ts";
 
@@ -9,9 +11,11 @@ export interface Texts {
   readonly workspaces: typeof workspaces;
   readonly hosts: typeof hosts;
   readonly history: typeof history;
+  readonly console: typeof console;
+  readonly move: typeof move;
 }
 
-export const texts: Texts = { shell, workspaces, hosts, history };
+export const texts: Texts = { shell, workspaces, hosts, history, console, move };
 
 const lists = new Intl.ListFormat("en");
 

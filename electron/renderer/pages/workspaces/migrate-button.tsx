@@ -1,11 +1,12 @@
+import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { ServiceStatus, WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { Menu } from "../../components/menu.tsx";
 import type { Action } from "../../control/action.ts";
-import { call } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
+import { MigrateDialog } from "./migrate-dialog.tsx";
 import { destinations } from "./usual-host.ts";
 
 export interface MigrateButtonProps {
@@ -19,8 +20,10 @@ export function MigrateButton({ workspace, service, action }: MigrateButtonProps
   const words = texts.workspaces;
   const { name, generation } = workspace;
   const [usual, ...others] = destinations(workspace, service);
-  // Goes on when this page is closed or loaded anew.
-  const migrate = (peer: string): void => void action.run(() => call("migrate", { workspace: name, peer, detached: true }));
+  const asked = useSignal<string | null>(null);
+  const migrate = (peer: string): void => {
+    asked.value = peer;
+  };
   if (usual === undefined)
     return (
       <a class="button primary big" href={hrefOf("hosts")}>
@@ -54,6 +57,15 @@ export function MigrateButton({ workspace, service, action }: MigrateButtonProps
               migrate(host);
             },
           }))}
+        />
+      )}
+      {asked.value === null ? null : (
+        <MigrateDialog
+          name={name}
+          peer={asked.value}
+          onClose={() => {
+            asked.value = null;
+          }}
         />
       )}
     </div>
