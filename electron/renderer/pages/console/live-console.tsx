@@ -53,9 +53,14 @@ export function LiveConsole({ workspace, service, action }: LiveConsoleProps): J
 
   const closeDialog = (): void => {
     dialog.value = null;
-    // Once the dialog is gone, which gives the focus back to its button.
-    setTimeout(() => viewer.value?.focus());
   };
+  const isAsking = dialog.value !== null;
+  const wasAsking = useRef(false);
+  useEffect(() => {
+    // After the dialog has given the focus back to its button.
+    if (wasAsking.current && !isAsking) viewer.value?.focus();
+    wasAsking.current = isAsking;
+  }, [isAsking]);
   const type = async (characters: readonly string[]): Promise<void> => {
     const typist = viewer.value;
     closeDialog();

@@ -42,7 +42,7 @@ export function LeftScreen({ workspace, migration }: { readonly workspace: strin
     <section class="panel">
       <div class="move-screens">
         <Picture title={words.leftTitle} src={last} alt={words.leftAlt(workspace)} />
-        <p class="muted">{words.leftHint(migration.row.peer)}</p>
+        {migration.row.mode === "replay" ? <p class="muted">{words.leftHint(migration.row.peer)}</p> : null}
       </div>
     </section>
   );

@@ -2,22 +2,22 @@ import type { JSX } from "preact";
 import { formatBytes, formatSeconds } from "../../../../common/quantities.ts";
 import { Plot } from "../../components/plot.tsx";
 import { texts } from "../../texts/texts.ts";
-import { seenFigures, type Migration } from "./figures.ts";
+import { originsOf, seenFigures, withSample, type Migration } from "./figures.ts";
 
 const KINDS = ["log", "index", "need", "residual", "device", "control"] as const;
 
 /** Where the data of a move comes from over time, as far as this tab has seen it, and what crossed the connection. */
-export function OriginPlot({ id, bytes, blocks }: { readonly id: string } & Pick<Migration, "bytes" | "blocks">): JSX.Element | null {
+export function OriginPlot({ id, bytes, blocks }: { readonly id: string } & Pick<Migration, "bytes" | "blocks">): JSX.Element {
   const words = texts.move;
-  const samples = seenFigures.value.get(id) ?? [];
-  const last = samples.at(-1);
-  if (last === undefined) return null;
+  const seen = seenFigures.value.get(id) ?? [];
+  const present = { atS: seen.at(-1)?.atS ?? 0, ...originsOf({ bytes, blocks }) };
+  const samples = seen.length === 0 ? [] : withSample(seen, present);
   return (
     <section class="panel">
       <h2>{words.originTitle}</h2>
       {samples.length < 2 ? null : (
         <Plot
-          label={words.originLabel(formatBytes(last.home), formatBytes(last.replayed), formatBytes(last.sent))}
+          label={words.originLabel(formatBytes(present.home), formatBytes(present.replayed), formatBytes(present.sent))}
           x={samples.map(({ atS }) => atS)}
           formatX={formatSeconds}
           formatY={formatBytes}

@@ -31,34 +31,36 @@ export function MigrateButton({ workspace, service, action }: MigrateButtonProps
       </a>
     );
   return (
-    <div class="split">
-      <Button
-        look="primary"
-        icon="home"
-        label={`${words.migrateTo(usual)}: ${name}`}
-        title={words.migrateTo(usual)}
-        disabled={action.busy.value}
-        onClick={() => {
-          migrate(usual);
-        }}
-      >
-        {words.migrateTo(usual)}
-      </Button>
-      {others.length === 0 ? null : (
-        <Menu
-          label={`${words.migrateElsewhere}: ${name}`}
-          icon="chevron"
-          buttonClass="primary"
+    <>
+      <div class="split">
+        <Button
+          look="primary"
+          icon="home"
+          label={`${words.migrateTo(usual)}: ${name}`}
+          title={words.migrateTo(usual)}
           disabled={action.busy.value}
-          items={others.map((host) => ({
-            text: words.migrateTo(host),
-            detail: generation?.holders.includes(host) === true ? words.holdsEarlierState : words.holdsNothing,
-            onChoose: () => {
-              migrate(host);
-            },
-          }))}
-        />
-      )}
+          onClick={() => {
+            migrate(usual);
+          }}
+        >
+          {words.migrateTo(usual)}
+        </Button>
+        {others.length === 0 ? null : (
+          <Menu
+            label={`${words.migrateElsewhere}: ${name}`}
+            icon="chevron"
+            buttonClass="primary"
+            disabled={action.busy.value}
+            items={others.map((host) => ({
+              text: words.migrateTo(host),
+              detail: generation?.holders.includes(host) === true ? words.holdsEarlierState : words.holdsNothing,
+              onChoose: () => {
+                migrate(host);
+              },
+            }))}
+          />
+        )}
+      </div>
       {asked.value === null ? null : (
         <MigrateDialog
           name={name}
@@ -68,6 +70,6 @@ export function MigrateButton({ workspace, service, action }: MigrateButtonProps
           }}
         />
       )}
-    </div>
+    </>
   );
 }
