@@ -1,6 +1,4 @@
-import { effect, signal } from "@preact/signals";
 import type { WorkspaceStatus } from "../../../../protocol/control.ts";
-import { status } from "../../control/service.ts";
 
 export type Migration = NonNullable<WorkspaceStatus["migration"]>;
 
@@ -33,18 +31,3 @@ export function withSample(samples: readonly Sample[], sample: Sample): readonly
   const kept = samples.length < MAX_SAMPLES ? samples : samples.filter((_, i) => i % 2 === 0);
   return [...kept, sample];
 }
-
-/** What this tab has seen of each move, by the migration's id; only of those that are under way, and the last one. */
-export const seenFigures = signal<ReadonlyMap<string, readonly Sample[]>>(new Map());
-
-effect(() => {
-  const moves = (status.value?.workspaces ?? []).flatMap(({ migration }) => (migration === null ? [] : [migration]));
-  if (moves.length === 0) return;
-  const before = seenFigures.peek();
-  const after = new Map<string, readonly Sample[]>();
-  for (const move of moves) {
-    const atS = Math.max(0, (Date.now() - Date.parse(move.row.startedAt)) / 1000);
-    after.set(move.row.id, withSample(before.get(move.row.id) ?? [], { atS, ...originsOf(move) }));
-  }
-  seenFigures.value = after;
-});

@@ -2,7 +2,8 @@ import type { JSX } from "preact";
 import { formatBytes, formatSeconds } from "../../../../common/quantities.ts";
 import { Plot } from "../../components/plot.tsx";
 import { texts } from "../../texts/texts.ts";
-import { originsOf, seenFigures, withSample, type Migration } from "./figures.ts";
+import { originsOf, withSample, type Migration } from "./figures.ts";
+import { seenFigures } from "./seen-figures.ts";
 
 const KINDS = ["log", "index", "need", "residual", "device", "control"] as const;
 
