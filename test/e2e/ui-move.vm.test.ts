@@ -85,7 +85,7 @@ describe("the page of a move", () => {
     await held.reached;
     await far.page.getByRole("img", { name: "Screen of the copy" }).waitFor();
     await far.page.getByRole("img", { name: "Coarse picture" }).waitFor();
-    await far.page.getByText("There already").waitFor();
+    await far.page.getByText(/^There already/).waitFor();
     const { blocks, bytes } = (await hosts.far.workspace()).migration ?? {};
     expect(blocks?.twin).toBeGreaterThan(0);
     expect(bytes?.index).toBeGreaterThan(0);
@@ -98,7 +98,7 @@ describe("the page of a move", () => {
 
   it("says at the end what was saved, and the screen is at the other host", async () => {
     await near.page.getByText(/were sent instead of/).waitFor();
-    await near.page.getByText("There already").waitFor();
+    await near.page.getByText(/^There already/).waitFor();
     await lookAt(near.page, "move-done");
     const { page } = far;
     await page.getByRole("heading", { name: `${WORKSPACE} has arrived here` }).waitFor();

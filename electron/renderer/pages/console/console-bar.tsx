@@ -94,7 +94,7 @@ export function ConsoleBar(props: ConsoleBarProps): JSX.Element {
             { text: texts.workspaces.powerOff, icon: "power", danger: true, onChoose: onPowerOff },
           ]}
         />
-        {base !== null && state === "running" ? <MigrateButton workspace={workspace} service={service} action={action} /> : null}
+        {base !== null && state === "running" && service.peers.length > 0 ? <MigrateButton workspace={workspace} service={service} action={action} /> : null}
       </div>
     </header>
   );

@@ -28,7 +28,7 @@ export function Outcome({ workspace, row, report }: OutcomeProps): JSX.Element {
     return (
       <Page title={words.cancelled}>
         <Notice kind="info">
-          <p>{row.error ?? words.cancelled}</p>
+          {row.error === null || row.error === "stopped" ? null : <p>{row.error}</p>}
           {isLeaving ? <p>{words.stopped(name)}</p> : null}
         </Notice>
         <p>
