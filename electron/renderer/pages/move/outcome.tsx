@@ -29,7 +29,7 @@ export function Outcome({ workspace, row, report }: OutcomeProps): JSX.Element {
       <Page title={words.cancelled}>
         <Notice kind="info">
           {row.error === null || row.error === "stopped" ? null : <p>{row.error}</p>}
-          {isLeaving ? <p>{words.stopped(name)}</p> : null}
+          <p>{words.stopped(name)}</p>
         </Notice>
         <p>
           <a href={hrefOf()}>{texts.shell.backToWorkspaces}</a>
