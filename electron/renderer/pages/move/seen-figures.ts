@@ -12,7 +12,9 @@ effect(() => {
   const after = new Map<string, readonly Sample[]>();
   for (const move of moves) {
     const atS = Math.max(0, (Date.now() - Date.parse(move.row.startedAt)) / 1000);
-    after.set(move.row.id, withSample(before.get(move.row.id) ?? [], { atS, ...originsOf(move) }));
+    const samples = before.get(move.row.id) ?? [];
+    // Before it begins to count, and when it has ended, there are no figures.
+    after.set(move.row.id, move.bytes === null ? samples : withSample(samples, { atS, ...originsOf(move) }));
   }
   seenFigures.value = after;
 });

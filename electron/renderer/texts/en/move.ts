@@ -23,7 +23,7 @@ export const move = {
   sentTitle: "Sent so far",
   kinds: {
     log: "What you did",
-    index: "List of what changed",
+    index: "What changed",
     need: "What is lacking",
     residual: "The rest",
     device: "Devices",
