@@ -187,11 +187,13 @@ export const controlMethods = {
   captured: { params: capturedParams, result: capturedSchema },
   /**
    * A small picture of the screen. `png`: base64, null if it is still the one that the tag `unless` stands for, or if there
-   * is none (`tag` is null too, then): the machine does not run, or its recording is paused for a private moment.
+   * is none (`tag` is null too, then): the machine does not run, or its recording is paused for a private moment. `of`: the
+   * machine's own screen, or, on the host that a migration leads to, the twin's and the recorded one it is waiting for.
    */
   thumbnail: {
     params: z.strictObject({
       workspace: nameSchema,
+      of: z.enum(["machine", "twin", "recorded"]).default("machine"),
       width: z.int().min(THUMBNAIL_WIDTH.min).max(THUMBNAIL_WIDTH.max).default(THUMBNAIL_WIDTH.usual),
       unless: z.string().max(64).nullable().default(null),
     }),
@@ -211,6 +213,13 @@ export const controlMethods = {
       detached: z.boolean().default(false),
     }),
     result: migrationReportSchema,
+  },
+  /** What moving the workspace to `peer` now would cost, from what earlier moves between the two took; null: not known yet. */
+  estimate: {
+    params: z.strictObject({ workspace: nameSchema, peer: nameSchema }),
+    result: z.strictObject({
+      estimate: z.strictObject({ bytes: countSchema, seconds: z.number().nonnegative() }).nullable(),
+    }),
   },
   /** Stops the migration of a workspace away from this host, as if its own call were cancelled. Its call says what came of it. */
   cancel: { params: workspaceParams, result: z.strictObject({}) },

@@ -28,6 +28,22 @@ export const replayOutcomeSchema = z.strictObject({
   path: z.array(replayPathSchema).max(200),
 });
 
+/** Bytes that crossed a connection, headers included, both directions; the kinds sum to `total`. */
+export const byteCountsSchema = z.strictObject({
+  log: count,
+  index: count,
+  need: count,
+  residual: count,
+  device: count,
+  control: count,
+  total: count,
+});
+export type ByteCounts = z.infer<typeof byteCountsSchema>;
+
+/** Where the changed blocks came from: made of nothing, held already, made by the twin, sent. */
+export const blockOriginsSchema = z.strictObject({ zero: count, generation: count, twin: count, shipped: count });
+export type BlockOrigins = z.infer<typeof blockOriginsSchema>;
+
 export const migrationModeSchema = z.enum(["replay", "overlay"]);
 
 export const migrationReportSchema = z.strictObject({
@@ -63,24 +79,9 @@ export const migrationReportSchema = z.strictObject({
     resume_s: seconds,
     click_to_usable_s: seconds,
   }),
-  /** Everything that crossed the connection, headers included, both directions; the kinds sum to `total`. */
-  bytes: z.strictObject({
-    log: count,
-    index: count,
-    need: count,
-    residual: count,
-    device: count,
-    control: count,
-    total: count,
-  }),
-  blocks: z.strictObject({
-    ram_dirty: count,
-    disk_dirty: count,
-    zero: count,
-    generation: count,
-    twin: count,
-    shipped: count,
-  }),
+  /** Everything that crossed the connection. */
+  bytes: byteCountsSchema,
+  blocks: z.strictObject({ ram_dirty: count, disk_dirty: count, ...blockOriginsSchema.shape }),
   /** zstd level that the residual was compressed with. */
   level: z.number().int().min(1).max(22),
   /** The destination took the workspace and did not start it. */

@@ -65,7 +65,7 @@ export const FRAMES = {
   index: { type: 30, kind: "index", max: EXCHANGE_BYTES },
   indexEnd: { type: 31, kind: "index", max: 0 },
   need: { type: 40, kind: "need", max: EXCHANGE_BYTES },
-  needEnd: { type: 41, kind: "need", max: 0 },
+  needEnd: { type: 41, kind: "need", max: SMALL_BYTES },
   residual: { type: 50, kind: "residual", max: RESIDUAL_BYTES },
   residualEnd: { type: 51, kind: "residual", max: 0 },
   device: { type: 60, kind: "device", max: DEVICE_PIECE_BYTES },

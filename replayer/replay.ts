@@ -29,6 +29,8 @@ export interface ReplayOptions {
   readonly signal?: AbortSignal;
   readonly progress?: Progress;
   readonly clock?: Clock;
+  /** Holds the recorded picture of the present step, for whoever wants to see it; empty at first. */
+  readonly recorded?: CheckpointState;
 }
 
 /**
@@ -61,7 +63,7 @@ class Replay {
   readonly #allowance: Allowance;
   readonly #tempo: Tempo;
   readonly #startMs: number;
-  readonly #recorded = new CheckpointState();
+  readonly #recorded: CheckpointState;
   readonly #mask = new Mask();
   readonly #timeline = new Timeline();
   readonly #tally = new Tally();
@@ -71,6 +73,7 @@ class Replay {
   constructor(options: ReplayOptions, plan: Plan) {
     this.#screen = options.screen;
     this.#sink = options.sink;
+    this.#recorded = options.recorded ?? new CheckpointState();
     this.#pressed = new PressedInput();
     this.#clock = options.clock ?? systemClock;
     this.#signal = options.signal;

@@ -76,6 +76,7 @@ export const SPAWN_CALLERS: readonly string[] = [
 /** Packages that only the listed folders or files may import. A file that is listed is a program: nobody may import it. */
 export const PACKAGE_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "@electron-forge/maker-base": ["packaging"],
+  "@novnc/novnc": ["electron/renderer"],
   "@preact/signals": ["electron/renderer"],
   commander: ["cli", "packaging"],
   electron: ["electron/main", "electron/preload"],

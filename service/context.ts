@@ -1,9 +1,11 @@
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Progress, ProgressUpdate } from "../common/progress.ts";
+import type { BlockOrigins, ByteCounts } from "../protocol/report.ts";
 import type { HashPool } from "../syncer/hash-pool.ts";
 import type { MachineDefinition } from "../protocol/machine.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
+import type { Picture } from "../vm/rfb/shrink.ts";
 import type { GenerationCheck } from "./generation-check.ts";
 import type { Right } from "./peers/rights.ts";
 import type { RunDirs } from "./run-dirs.ts";
@@ -24,9 +26,23 @@ export interface Peers {
   connect(name: string, signal?: AbortSignal): Promise<Duplex>;
 }
 
+/** What a migration has counted so far; blocks once it was looked up where they are. */
+export interface MigrationFigures {
+  readonly bytes: ByteCounts;
+  readonly blocks: BlockOrigins | null;
+}
+
+/** What a replay shows: the twin's screen, and the recorded one that it is compared with, a pixel for each cell. */
+export interface ReplayPictures {
+  readonly twin: () => Picture;
+  readonly recorded: () => Picture;
+}
+
 /** How far the long operation of each workspace is, for `status`; a migration on either end reports here. */
 export class Activity {
   readonly #updates = new Map<string, ProgressUpdate>();
+  readonly #figures = new Map<string, () => MigrationFigures>();
+  readonly #pictures = new Map<string, ReplayPictures>();
 
   /** Progress that also shows up in `status` of that workspace, passed on to `next`. */
   watch(workspace: string, next?: Progress): Progress {
@@ -42,9 +58,28 @@ export class Activity {
     return this.#updates.get(workspace) ?? null;
   }
 
+  /** From now on the figures are asked for when somebody wants to see them. */
+  count(workspace: string, figures: () => MigrationFigures): void {
+    this.#figures.set(workspace, figures);
+  }
+
+  figures(workspace: string): MigrationFigures | null {
+    return this.#figures.get(workspace)?.() ?? null;
+  }
+
+  showReplay(workspace: string, pictures: ReplayPictures): void {
+    this.#pictures.set(workspace, pictures);
+  }
+
+  replay(workspace: string): ReplayPictures | null {
+    return this.#pictures.get(workspace) ?? null;
+  }
+
   /** The operation is over. */
   clear(workspace: string): void {
     this.#updates.delete(workspace);
+    this.#figures.delete(workspace);
+    this.#pictures.delete(workspace);
   }
 }
 

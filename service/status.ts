@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { CONTROL_VERSION, type ServiceStatus, type WorkspaceStatus } from "../protocol/control.ts";
+import { CONTROL_VERSION, type MigrationRow, type ServiceStatus, type WorkspaceStatus } from "../protocol/control.ts";
 import type { AcceleratorProbe } from "../vm/accelerator.ts";
 import type { ServiceContext } from "./context.ts";
 import type { Workspace } from "./workspaces/workspace.ts";
@@ -30,12 +30,16 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     generation: generationStatus(ctx, workspace),
     writtenBytes: await writtenBytes(ctx, workspace),
     lastMove: lastMove(ctx, workspace.name),
-    migration:
-      migration === undefined ? null : { row: migration, progress: ctx.activity.get(workspace.name) },
+    migration: migration === undefined ? null : migrationStatus(ctx, migration),
     recordingPaused: record.recordingPaused,
     hostLoopback: record.hostLoopback,
     note: record.note,
   };
+}
+
+function migrationStatus({ activity }: ServiceContext, row: MigrationRow): WorkspaceStatus["migration"] {
+  const { bytes = null, blocks = null } = activity.figures(row.workspace) ?? {};
+  return { row, progress: activity.get(row.workspace), bytes, blocks };
 }
 
 async function logStatus(workspace: Workspace): Promise<WorkspaceStatus["log"]> {

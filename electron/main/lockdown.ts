@@ -9,8 +9,9 @@ export function denyPermissions(session: Session): void {
   // Full screen and the clipboard's text, for the console, are asked for by the app's own pages only.
   session.setPermissionCheckHandler((_contents, permission, origin) => isGranted(permission, origin));
   session.setDevicePermissionHandler(() => false);
-  session.on("will-download", (event) => {
-    event.preventDefault();
+  // What a page made itself, such as a report, may be saved; Electron asks where.
+  session.on("will-download", (event, item) => {
+    if (!item.getURL().startsWith(`blob:${APP_ORIGIN}/`)) event.preventDefault();
   });
 }
 

@@ -5,6 +5,8 @@ import "./styles/layout.css";
 import "./styles/components.css";
 import "./styles/forms.css";
 import "./styles/reports.css";
+import "./styles/console.css";
+import "./styles/move.css";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { connectToService } from "./control/service.ts";

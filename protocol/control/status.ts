@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sha256Schema } from "../generation.ts";
-import { migrationModeSchema } from "../report.ts";
+import { blockOriginsSchema, byteCountsSchema, migrationModeSchema } from "../report.ts";
 
 /** What the control API says about a host: its workspaces, its migrations, its health. See ../control.ts. */
 
@@ -99,7 +99,15 @@ export const workspaceStatusSchema = z.strictObject({
   lastMove: z
     .strictObject({ from: nameSchema, to: nameSchema, finishedAt: timeSchema, bytes: countSchema, seconds: z.number().nonnegative() })
     .nullable(),
-  migration: z.strictObject({ row: migrationRowSchema, progress: progressSchema.nullable() }).nullable(),
+  /** What is under way: bytes over the connection so far, and where blocks come from once that was looked up. */
+  migration: z
+    .strictObject({
+      row: migrationRowSchema,
+      progress: progressSchema.nullable(),
+      bytes: byteCountsSchema.nullable(),
+      blocks: blockOriginsSchema.nullable(),
+    })
+    .nullable(),
   /** The user has paused the recording: nothing is recorded until it is resumed. */
   recordingPaused: z.boolean(),
   /** Its guest may reach what listens on this computer's loopback. */

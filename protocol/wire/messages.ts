@@ -5,7 +5,7 @@ import { pushFileSchema, pushFilesSchema } from "../push.ts";
 import { epochSchema } from "../epoch.ts";
 import { generationManifestSchema, sha256Schema } from "../generation.ts";
 import { machineDefinitionSchema } from "../machine.ts";
-import { migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
+import { blockOriginsSchema, migrationModeSchema, migrationReportSchema, replayOutcomeSchema } from "../report.ts";
 import { WIRE_MAGIC, type FrameName } from "../wire.ts";
 
 /** What the frames with a JSON payload hold. All other frames are binary or empty. */
@@ -75,7 +75,7 @@ export const deviceEndSchema = z.strictObject({ whole: z.boolean(), recording_pa
 
 export const preparedSchema = z.strictObject({
   root: sha256Schema,
-  blocks: z.strictObject({ generation: count, twin: count, zero: count, shipped: count }),
+  blocks: blockOriginsSchema,
   replay: z
     .strictObject({
       outcome: replayOutcomeSchema,
@@ -142,6 +142,8 @@ export const MESSAGES = {
   abort: abortSchema,
   progress: wireProgressSchema,
   offer: offerSchema,
+  /** For whoever watches at the source: what is lacking is `shipped`. */
+  needEnd: blockOriginsSchema,
   deviceEnd: deviceEndSchema,
   manifest: generationManifestSchema,
   prepared: preparedSchema,

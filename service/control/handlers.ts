@@ -2,6 +2,7 @@ import { HomewardError } from "../../common/errors.ts";
 import type { ControlResult, UiLink } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
 import { runDoctor } from "../doctor/doctor.ts";
+import { estimateMove, ESTIMATED_FROM } from "../migration/estimate.ts";
 import type { Migrations } from "../migration/migrations.ts";
 import type { Identity } from "../peers/identity.ts";
 import type { PairedHosts } from "../peers/paired-hosts.ts";
@@ -106,7 +107,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     capture: ({ workspace }, { signal }) => captures.hold(workspaces.get(workspace), signal),
     // Async, so that what it throws is the answer.
     captured: async ({ workspace, events }) => Promise.resolve(captures.take(workspaces.get(workspace), events)),
-    thumbnail: (params) => thumbnailOf(workspaces.get(params.workspace), params),
+    thumbnail: (params) => thumbnailOf(ctx, workspaces.get(params.workspace), params),
     migrate: async ({ level, detached, ...params }, call) => {
       workspaces.get(params.workspace);
       const progress = ctx.activity.watch(params.workspace, call.progress);
@@ -123,6 +124,11 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
         ctx.activity.clear(params.workspace);
         workspaces.tidy();
       }
+    },
+    estimate: async ({ workspace, peer }) => {
+      const { log, writtenBytes } = await status(workspaces.get(workspace));
+      const moves = ctx.store.migrations.reportsWith(workspace, peer, ESTIMATED_FROM);
+      return { estimate: estimateMove({ log, writtenBytes: writtenBytes ?? 0 }, moves) };
     },
     cancel: ({ workspace }) => {
       stops.stop(workspaces.get(workspace).name);

@@ -1,6 +1,7 @@
 import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
+import type { BlockOrigins } from "../../protocol/report.ts";
 import { decodeMessage, type Message, type Prepared } from "../../protocol/wire/messages.ts";
 import { BLOCK_BYTES, type ResidualSink, type VerifiedTrees } from "../../syncer/index.ts";
 import type { ServiceContext } from "../context.ts";
@@ -55,6 +56,7 @@ export class Arrival {
   #recordingPaused = false;
   #isNewGeneration = false;
   #prepared: Prepared | null = null;
+  #blocks: BlockOrigins | null = null;
 
   constructor(ctx: ServiceContext, options: ArrivalOptions) {
     this.#ctx = ctx;
@@ -70,6 +72,7 @@ export class Arrival {
    */
   async run(): Promise<void> {
     const { link, offer, journal } = this.#options;
+    this.#ctx.activity.count(offer.workspace, () => ({ bytes: link.bytes.toJSON(), blocks: this.#blocks }));
     try {
       await link.sendBytes("accept");
       const files = await this.#prepare();
@@ -118,8 +121,9 @@ export class Arrival {
         progress,
         files,
         log: this.#log.promise,
-        onReplay: () => {
+        onReplay: (pictures) => {
           journal.advance("replay");
+          this.#ctx.activity.showReplay(offer.workspace, pictures);
         },
       });
       this.#twinDone = this.#twin.run();
@@ -163,8 +167,9 @@ export class Arrival {
     const need = await sink.resolve();
     journal.advance("build");
     const resolvedMs = performance.now();
+    this.#blocks = blocksOf(sink);
     for (const message of need) await link.sendBytes("need", message);
-    await link.sendBytes("needEnd");
+    await link.send("needEnd", this.#blocks);
     for await (const frame of link.stream("residual", "residualEnd")) await sink.addResidual(frame);
     await sink.finish();
     const finishedMs = performance.now();
@@ -235,7 +240,7 @@ export class Arrival {
   }
 }
 
-function blocksOf(sink: ResidualSink): Prepared["blocks"] {
+function blocksOf(sink: ResidualSink): BlockOrigins {
   const { generation, twin, zero, shipped } = sink.stats;
   return { generation, twin, zero, shipped };
 }

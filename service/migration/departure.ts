@@ -3,6 +3,7 @@ import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
 import { mergeSegments, type NumberedSegment } from "../../protocol/input-log.ts";
+import type { BlockOrigins } from "../../protocol/report.ts";
 import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
 import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
 import { answerNarrow, encodeDelta, type SourceStats } from "../../syncer/index.ts";
@@ -76,11 +77,17 @@ export class Departure {
   readonly #options: DepartureOptions;
   readonly #rate: LinkRate;
   #recordingPaused = false;
+  #blocks: BlockOrigins | null = null;
 
   constructor(ctx: ServiceContext, options: DepartureOptions) {
     this.#ctx = ctx;
     this.#options = options;
     this.#rate = new LinkRate(options.link);
+  }
+
+  /** Where the destination finds the changed blocks; null before it has looked. */
+  get blocks(): BlockOrigins | null {
+    return this.#blocks;
   }
 
   /** @throws whatever goes wrong; nothing was given up yet then */
@@ -171,7 +178,8 @@ export class Departure {
     const { link, journal } = this.#options;
     const { ramDirty, diskDirty } = outgoing.source.stats;
     const needBytes = NEED_SPARE_BYTES + (ramDirty + diskDirty) * NEED_BYTES_PER_BLOCK;
-    const { payloads: need } = await collectFrames(link, "need", "needEnd", needBytes);
+    const { payloads: need, end } = await collectFrames(link, "need", "needEnd", needBytes);
+    this.#blocks = decodeMessage("needEnd", end);
     journal.advance("ship");
     // Waiting for the replay is not part of any phase of this side.
     clock.next();

@@ -152,7 +152,7 @@ export class SourceJob {
   }
 
   async #exchange(link: PeerLink): Promise<Departed> {
-    const { id, kind, peer, base, journal, level } = this.#options;
+    const { id, kind, peer, workspace, base, journal, level } = this.#options;
     const progress = new WaitingProgress(this.#options.progress, peer);
     const signal = AbortSignal.any([this.#options.signal, link.signal]);
     link.onProgress = (update) => {
@@ -163,7 +163,7 @@ export class SourceJob {
     if (answer.name === "fence") {
       const fence = decodeMessage("fence", answer.payload);
       // Only of what was offered; whether it outranks this host's epoch is looked at once nothing is under way.
-      if (fence.workspace === this.#options.workspace) throw new OvertakenError(fence, peer);
+      if (fence.workspace === workspace) throw new OvertakenError(fence, peer);
     }
     if (answer.name !== "accept") throw unexpected(answer.name, "accept", peer);
     if (kind === "migration")
@@ -174,7 +174,7 @@ export class SourceJob {
           progress.outage(lastedMs);
         },
       });
-    const departed = await new Departure(this.#ctx, {
+    const departure = new Departure(this.#ctx, {
       link,
       id,
       base,
@@ -184,7 +184,9 @@ export class SourceJob {
       keeps: kind === "migration" ? "generation" : "nothing",
       progress,
       signal,
-    }).run();
+    });
+    this.#ctx.activity.count(workspace, () => ({ bytes: link.bytes.toJSON(), blocks: departure.blocks }));
+    const departed = await departure.run();
     journal.advance("peer-prepared");
     return departed;
   }

@@ -4,7 +4,7 @@ import type { Progress } from "../../common/progress.ts";
 import { readableEvents, type InputEvent } from "../../protocol/input-log.ts";
 import type { Prepared } from "../../protocol/wire/messages.ts";
 import { replaySummary, type ReplayReport } from "../../replayer/report.ts";
-import type { ServiceContext } from "../context.ts";
+import type { ReplayPictures, ServiceContext } from "../context.ts";
 import type { IncomingState } from "./incoming-state.ts";
 import { Twin, type OpenTwin, type TwinOptions } from "./twin.ts";
 
@@ -26,8 +26,8 @@ export interface TwinRunOptions extends Omit<TwinOptions, "signal"> {
   readonly files: Promise<IncomingState>;
   /** Segments of the input log, once all are there. */
   readonly log: Promise<readonly Buffer[]>;
-  /** The log is complete and the twin starts on it. */
-  readonly onReplay: () => void;
+  /** The log is complete and the twin starts on it; what it shows from then on. */
+  readonly onReplay: (pictures: ReplayPictures) => void;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -55,7 +55,6 @@ export class TwinRun {
       const events = await this.#readLog();
       if (events.length === 0) this.#notes.push("nothing was recorded, so nothing was replayed");
       else {
-        this.#options.onReplay();
         await this.#play(this.#twin, events);
         const files = await this.#options.files;
         this.#open = await this.#twin.open(files.baseRam, files.baseDisk, this.#options);

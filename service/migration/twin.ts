@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { abortReason, abortable, throwIfAborted } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
-import type { InputEvent } from "../../protocol/input-log.ts";
+import { CheckpointState, type InputEvent } from "../../protocol/input-log.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import { replay, type ReplayReport } from "../../replayer/replay.ts";
 import { rfbScreen, rfbSink } from "../../replayer/rfb-twin.ts";
@@ -16,8 +16,9 @@ import { createOverlay } from "../../vm/disk-image.ts";
 import { prepareUefiResume } from "../../vm/firmware.ts";
 import { adoptMachine, startMachine, type Machine } from "../../vm/machine-process.ts";
 import { RfbClient } from "../../vm/rfb/rfb-client.ts";
+import { checkpointPicture } from "../../vm/rfb/checkpoint-picture.ts";
 import { ViewerHands } from "../../viewer/inject/viewer-hands.ts";
-import type { ServiceContext } from "../context.ts";
+import type { ReplayPictures, ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { namedProgress } from "./named-progress.ts";
 
@@ -30,6 +31,11 @@ export interface TwinOptions {
   readonly runDir: string;
   /** Stops the preparation only. */
   readonly signal: AbortSignal;
+}
+
+export interface TwinReplay extends TwinWork {
+  /** It begins; what it shows from now on, also when it is over. */
+  readonly onReplay: (pictures: ReplayPictures) => void;
 }
 
 export interface TwinWork {
@@ -130,7 +136,7 @@ export class Twin {
   }
 
   /** Lets the twin run and plays the log to it. @throws GUEST if QEMU dies; what `replay` throws */
-  async replay(events: Iterable<InputEvent>, options: TwinWork): Promise<ReplayReport> {
+  async replay(events: Iterable<InputEvent>, options: TwinReplay): Promise<ReplayReport> {
     const death = new AbortController();
     void this.#machine.exited.then(() => {
       this.#died = true;
@@ -146,8 +152,11 @@ export class Twin {
     try {
       await this.#machine.cont();
       const direct = rfbSink(client, this.#machine);
+      const recorded = new CheckpointState();
+      options.onReplay({ twin: () => client.frame, recorded: () => checkpointPicture(recorded) });
       const report = replay({
         events,
+        recorded,
         screen: rfbScreen(client),
         sink: hands === null ? direct : { ...direct, key: hands.key.bind(hands), pointer: hands.pointer.bind(hands) },
         settled: async (limit) => {

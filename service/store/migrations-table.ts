@@ -145,6 +145,19 @@ export class MigrationsTable {
     return row === null ? null : this.report(text(row, "id"));
   }
 
+  /** Reports of the newest moves of a workspace between this host and `peer`, either way, newest first. */
+  reportsWith(workspace: string, peer: string, limit: number): MigrationReport[] {
+    return this.#db
+      .all(
+        `SELECT report FROM migrations WHERE workspace = ? AND peer = ? AND kind = 'migration' AND report IS NOT NULL
+         ORDER BY started_at DESC, rowid DESC LIMIT ?`,
+        workspace,
+        peer,
+        limit,
+      )
+      .map((row) => migrationReportSchema.parse(JSON.parse(text(row, "report"))));
+  }
+
   /** Hosts that held a generation at the end of a migration that began or ended with it, or of a rehearsal from it. */
   holders(root: string): string[] {
     return this.#db

@@ -143,11 +143,19 @@ describe("moving", () => {
   it("can be cancelled, goes on when the page is loaded anew, and arrives", async () => {
     const { page } = tab;
     const migrate = card().getByRole("button", { name: `Migrate to far: ${WORKSPACE}` });
+    const confirm = page.getByRole("button", { name: "Migrate now" });
+    const backToCard = (): Promise<void> => page.getByRole("link", { name: "Workspaces", exact: true }).click();
     await migrate.click();
+    await confirm.click();
+    await page.getByRole("heading", { name: `Moving ${WORKSPACE} to far` }).waitFor();
+    await backToCard();
     await card().getByRole("button", { name: "Cancel move" }).click();
     await migrate.waitFor();
     expect((await hosts.near.workspace()).owner).toBe("here");
     await migrate.click();
+    await confirm.click();
+    await page.getByRole("heading", { name: `Moving ${WORKSPACE} to far` }).waitFor();
+    await backToCard();
     await card().getByText("Moving to far").waitFor();
     await lookAt(page, "moving");
     await page.reload();

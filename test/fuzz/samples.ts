@@ -47,6 +47,7 @@ export const MESSAGE_SAMPLES: { readonly [N in MessageName]: Message<N> } = {
     device_bytes: 6_000_000,
     hold: false,
   },
+  needEnd: { zero: 3, generation: 1, twin: 2, shipped: 4 },
   deviceEnd: { whole: true, recording_paused: true },
   manifest: soundManifest(MACHINE),
   prepared: {

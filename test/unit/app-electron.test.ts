@@ -144,7 +144,7 @@ describe("contents of any window", () => {
     expect(preventDefault).toHaveBeenCalledOnce();
   });
 
-  it("is permitted nothing but full screen and writing to the clipboard", async () => {
+  it("is permitted nothing but full screen, writing to the clipboard, and saving what a page made", async () => {
     await started();
     const granted: boolean[] = [];
     for (const permission of ["media", "geolocation", "notifications", "openExternal", "clipboard-read"])
@@ -155,9 +155,14 @@ describe("contents of any window", () => {
     expect(check("fullscreen", "https://example.org/")).toBe(false);
     expect(check("media", "homeward://app/")).toBe(false);
     expect(electron.answers.device?.()).toBe(false);
-    const preventDefault = vi.fn();
-    electron.session.emit("will-download", { preventDefault });
-    expect(preventDefault).toHaveBeenCalledOnce();
+    const isPrevented = (url: string): boolean => {
+      const preventDefault = vi.fn();
+      electron.session.emit("will-download", { preventDefault }, { getURL: () => url });
+      return preventDefault.mock.calls.length > 0;
+    };
+    for (const url of ["https://example.org/a", "blob:https://example.org/1", "blob:homeward://app.example.org/1", "homeward://app/main.js"])
+      expect(isPrevented(url), url).toBe(true);
+    expect(isPrevented("blob:homeward://app/1")).toBe(false);
   });
 });
 

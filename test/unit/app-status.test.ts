@@ -37,7 +37,7 @@ describe("the tray's lines", () => {
     const row = { role: "source", peer: "home" } as NonNullable<WorkspaceStatus["migration"]>["row"];
     expect(trayLines(null)).toEqual(["No service runs"]);
     expect(trayLines(status(workspace("a", "laptop")))).toEqual(["No machine runs here"]);
-    const moving = workspace("b", "here", { state: "paused-for-migration", migration: { row, progress: null } });
+    const moving = workspace("b", "here", { state: "paused-for-migration", migration: { row, progress: null, bytes: null, blocks: null } });
     expect(trayLines(status(workspace("a", "here"), moving))).toEqual(["Running here: a", "b moves to home"]);
   });
 });

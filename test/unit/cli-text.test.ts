@@ -77,7 +77,7 @@ describe("statusText", () => {
   it("shows how far a move is and why one failed", () => {
     const progress = { phase: "replay", done: 1, total: 4, unit: "steps" as const };
     const row = { ...MIGRATION_ROW, state: "offered", error: "home is gone" };
-    expect(workspaceText({ ...WORKSPACE_STATUS, migration: { row, progress } })).toContain(
+    expect(workspaceText({ ...WORKSPACE_STATUS, migration: { row, progress, bytes: null, blocks: null } })).toContain(
       "moving      to home: offered, replay 25 %: home is gone",
     );
   });

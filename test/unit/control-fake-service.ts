@@ -26,6 +26,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     capture: refuse,
     captured: refuse,
     thumbnail: refuse,
+    estimate: refuse,
     migrate: refuse,
     takeover: refuse,
     cancel: refuse,

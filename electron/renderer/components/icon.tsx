@@ -22,6 +22,10 @@ const PATHS = {
   up: "M12 19V6M6 11l6-6 6 6",
   folder: "M3.5 18.5v-13h6l2 2.5h9v10.5z",
   disk: "M5 4h14v16H5zM12 8.5a3 3 0 1 0 .01 0M8 17h2",
+  keyboard: "M3 6.5h18v11H3zM6.5 10h.01M10 10h.01M13.5 10h.01M17 10h.01M7.5 14h9",
+  paste: "M9 4.5h6v3H9zM9 6H6v14h12V6h-3M9 12h6M9 15.5h6",
+  expand: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  back: "M20 12H5M11 6l-6 6 6 6",
   check: "M5 12.5l4.5 4.5L19 7",
 } as const;
 

@@ -1,11 +1,13 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../components/icon.tsx";
 import { texts } from "../texts/texts.ts";
+import { ConsolePage } from "./console/console-page.tsx";
 import { HistoryPage } from "./history/history-page.tsx";
 import { ReportPage } from "./history/report-page.tsx";
 import { HostsPage } from "./hosts/hosts-page.tsx";
 import { PairPage } from "./hosts/pair-page.tsx";
 import { NewPage } from "./new/new-page.tsx";
+import { MovePage } from "./move/move-page.tsx";
 import { WorkspacesPage } from "./workspaces/workspaces-page.tsx";
 
 /** What a page gets: the parts of the route that its pattern leaves open, in their order. */
@@ -30,6 +32,8 @@ export const PAGES: readonly PageDefinition[] = [
   { pattern: ["hosts", "pair", ":"], component: PairPage, navigation: null },
   { pattern: ["history"], component: HistoryPage, navigation: { text: texts.history.title, icon: "history" } },
   { pattern: ["history", ":"], component: ReportPage, navigation: null },
+  { pattern: ["console", ":"], component: ConsolePage, navigation: null },
+  { pattern: ["move", ":"], component: MovePage, navigation: null },
 ];
 
 /** The page of a route and what its pattern leaves open; null if there is none. */

@@ -1,6 +1,8 @@
+import { console } from "./en/console.ts";
 import { create } from "./en/create.ts";
 import { history } from "./en/history.ts";
 import { hosts } from "./en/hosts.ts";
+import { move } from "./en/move.ts";
 import { shell } from "./en/shell.ts";
 import { workspaces } from "./en/workspaces.ts";
 
@@ -11,9 +13,11 @@ export interface Texts {
   readonly hosts: typeof hosts;
   readonly history: typeof history;
   readonly create: typeof create;
+  readonly console: typeof console;
+  readonly move: typeof move;
 }
 
-export const texts: Texts = { shell, workspaces, hosts, history, create };
+export const texts: Texts = { shell, workspaces, hosts, history, create, console, move };
 
 const lists = new Intl.ListFormat("en");
 

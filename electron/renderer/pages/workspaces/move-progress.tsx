@@ -8,6 +8,7 @@ import { Button } from "../../components/button.tsx";
 import { ProgressBar } from "../../components/progress-bar.tsx";
 import type { Action } from "../../control/action.ts";
 import { call } from "../../control/service.ts";
+import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
 
 type Migration = NonNullable<WorkspaceStatus["migration"]>;
@@ -33,11 +34,14 @@ export function MoveProgress(props: { readonly name: string; readonly migration:
       </div>
       <ProgressBar label={title} done={update.done} total={update.total} />
       {row.error === null ? null : <p class="muted">{row.error}</p>}
-      {isLeaving ? (
+      <div class="moving-actions">
+        <a class="button" href={hrefOf("move", name)}>{texts.move.details}</a>
+        {isLeaving ? (
         <Button title={words.cancelMoveExplained} onClick={() => void action.run(() => call("cancel", { workspace: name }))}>
           {words.cancelMove}
         </Button>
       ) : null}
+      </div>
     </div>
   );
 }

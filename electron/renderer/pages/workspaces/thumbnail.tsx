@@ -1,52 +1,31 @@
-import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { delay } from "../../../../common/abort.ts";
-import type { ControlResult, WorkspaceStatus } from "../../../../protocol/control.ts";
+import type { WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Icon } from "../../components/icon.tsx";
-import { call, serviceState } from "../../control/service.ts";
+import { usePicture } from "../../control/picture.ts";
 import { texts } from "../../texts/texts.ts";
 import { noScreenText } from "./describe.ts";
 
-const EVERY_MS = 2000;
+/** The last picture of each workspace, for the page of its move; nothing of a private moment is among them. */
+export const lastPictures = new Map<string, string>();
 
-/** What is on the workspace's screen now, as long as it runs here; only a picture that has changed is fetched. */
+/** What is on the workspace's screen now, as long as it runs here. */
 export function Thumbnail({ workspace }: { readonly workspace: WorkspaceStatus }): JSX.Element {
   const { name, owner, recordingPaused } = workspace;
-  const picture = useSignal<string | null>(null);
-  const isLive = owner === "here" && workspace.console !== null && !recordingPaused && serviceState.value === "connected";
+  const { value } = usePicture({ workspace: name, isLive: owner === "here" && workspace.console !== null && !recordingPaused });
   useEffect(() => {
-    if (!isLive) {
-      if (serviceState.value === "connected") picture.value = null;
-      return undefined;
-    }
-    const stop = new AbortController();
-    const follow = async (): Promise<void> => {
-      let unless: string | null = null;
-      for (;;) {
-        const answer: ControlResult<"thumbnail"> = await call("thumbnail", { workspace: name, unless }, { signal: stop.signal });
-        unless = answer.tag;
-        if (answer.png !== null) picture.value = `data:image/png;base64,${answer.png}`;
-        else if (answer.tag === null) picture.value = null;
-        do await delay(EVERY_MS, stop.signal);
-        while (document.hidden);
-      }
-    };
-    // Ends with an error when the machine or the service does, which the card shows by itself.
-    follow().catch(() => undefined);
-    return () => {
-      stop.abort();
-    };
-  }, [isLive, name]);
+    if (recordingPaused) lastPictures.delete(name);
+    else if (value !== null) lastPictures.set(name, value);
+  }, [value, name, recordingPaused]);
   return (
     <div class="thumbnail">
-      {picture.value === null ? (
+      {value === null ? (
         <div class="no-screen">
           <Icon name={recordingPaused && owner === "here" ? "eyeOff" : "screen"} />
           <span>{noScreenText(workspace)}</span>
         </div>
       ) : (
-        <img src={picture.value} alt={texts.workspaces.screenOf(name)} />
+        <img src={value} alt={texts.workspaces.screenOf(name)} />
       )}
     </div>
   );

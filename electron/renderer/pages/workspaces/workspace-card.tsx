@@ -3,30 +3,20 @@ import type { JSX } from "preact";
 import { useId } from "preact/hooks";
 import type { ServiceStatus, WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
+import { Icon } from "../../components/icon.tsx";
 import { ErrorNotice, Notice } from "../../components/notice.tsx";
 import { useAction, type Action } from "../../control/action.ts";
 import { call, serviceState } from "../../control/service.ts";
+import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
 import { DeleteDialog } from "./delete-dialog.tsx";
-import { factsText, lightOf, movingText, placeText, stateText } from "./describe.ts";
+import { factsText, movingText, placeText, stateText } from "./describe.ts";
 import { MigrateButton } from "./migrate-button.tsx";
 import { MoveProgress } from "./move-progress.tsx";
 import { PowerOffDialog } from "./power-off-dialog.tsx";
+import { RecordingLight } from "./recording-light.tsx";
 import { Thumbnail } from "./thumbnail.tsx";
 import { WorkspaceMenu } from "./workspace-menu.tsx";
-
-function RecordingLight({ workspace }: { readonly workspace: WorkspaceStatus }): JSX.Element | null {
-  const words = texts.workspaces;
-  const light = lightOf(workspace);
-  if (light === null) return null;
-  const text = { recording: words.recording, paused: words.recordingPaused, none: words.notRecording }[light];
-  const title = light === "recording" ? words.recordingExplained : light === "none" ? words.notRecordingExplained : undefined;
-  return (
-    <span class={`light ${light}`} title={title}>
-      {text}
-    </span>
-  );
-}
 
 interface ActionsProps {
   readonly workspace: WorkspaceStatus;
@@ -52,6 +42,12 @@ function Actions({ workspace, service, action }: ActionsProps): JSX.Element | nu
           {words.seal}
         </Button>
       ) : null}
+      {workspace.console === null ? null : (
+        <a class="button" href={hrefOf("console", name)} aria-label={texts.console.openLabel(name)}>
+          <Icon name="screen" />
+          {texts.console.open}
+        </a>
+      )}
       {state === "off" || state === "suspended" ? (
         <Button
           look={canMigrate ? "normal" : "primary"}
