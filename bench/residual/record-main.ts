@@ -112,7 +112,7 @@ async function replayOnce(
   const options = { migrationId: name, base, dir: await work.make(name), runDir: await work.make(`${name}-run`), signal: stop.signal };
   const twin = await Twin.prepare(ctx, options);
   try {
-    const todo = { progress: noProgress, signal: stop.signal };
+    const todo = { progress: noProgress, signal: stop.signal, onReplay: () => undefined };
     const { checkpoints, replayMs } = await twin.replay(events, todo);
     say(`  ${name}: ${checkpoints.matched} of ${checkpoints.total} checkpoints in ${Math.round(replayMs / 1000)} s`);
     const opened = await twin.open(baseRam, baseDisk, todo);
