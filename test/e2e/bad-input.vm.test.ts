@@ -13,6 +13,8 @@ import { damageLog, flipped, frame, header, hello } from "./harm.ts";
 import { TwoHosts, WORKSPACE, failure, stillPicture, type } from "./migration-hosts.ts";
 import { expectUnharmed, refusal, savedState, storedGenerations, type Saved } from "./unharmed.ts";
 
+const NO_BLOCKS = { zero: 0, generation: 0, twin: 0, shipped: 0 };
+
 let hosts: TwoHosts;
 let before: Saved;
 let generations: { near: Record<string, string>; far: Record<string, string> };
@@ -54,9 +56,14 @@ describe("a destination that is none", () => {
         hello(),
         frame("accept", Buffer.alloc(0)),
         frame("need", Buffer.from("nonsense")),
-        frame("needEnd", Buffer.alloc(0)),
+        frame("needEnd", Buffer.from(JSON.stringify(NO_BLOCKS))),
       ]),
       /need message/,
+    ],
+    [
+      "accepts, and says nothing of what it found",
+      Buffer.concat([hello(), frame("accept", Buffer.alloc(0)), frame("needEnd", Buffer.alloc(0))]),
+      /needEnd message/,
     ],
   ])("and %s", async (_, bytes, message) => {
     hosts.relay.impostor = (caller) => {
