@@ -8,8 +8,8 @@ import { start, type ChildProcess } from "../../common/spawn.ts";
 /**
  * rsync at either end of one file. Both run with arguments of this host only, without a shell, and confined: no more
  * memory than `MEMORY_BYTES`, no more time of a processor than the file warrants, no file larger than the one that is
- * expected. Who sends writes no file at all; who receives is told the name of the one file that it writes to, which exists: rsync then refuses whatever is not one regular file,
- * and the name that the other end gives it does not matter.
+ * expected. Who sends writes no file at all; who receives is told the name of the one file that it writes to, which exists:
+ * rsync then refuses whatever is not one regular file, and the name that the other end gives it does not matter.
  */
 export interface RsyncProcess {
   /** What the other end says. */
