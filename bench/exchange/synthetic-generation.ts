@@ -36,6 +36,8 @@ export interface SyntheticMachine {
   readonly touchedBytes: number;
   readonly diskBytes: number;
   readonly writtenDiskBytes: number;
+  /** What is touched and written is random, so that it takes as many bytes compressed. */
+  readonly random?: boolean;
 }
 
 /** Device states are a few megabytes. */
@@ -67,13 +69,14 @@ function fill(chunk: Buffer, at: number): void {
   }
 }
 
-async function writeTouched(path: string, bytes: number, touched: number): Promise<void> {
+async function writeTouched(path: string, bytes: number, touched: number, random = false): Promise<void> {
   const file = await open(path, "wx");
   try {
     const chunk = Buffer.alloc(MIB);
     for (let at = 0; at < touched; at += chunk.length) {
       // Records cost more time to make than to write: every sixteenth chunk is new, the others differ in their blocks' heads.
-      if ((at / MIB) % 16 === 0) fill(chunk, at);
+      if (random) randomFillSync(chunk);
+      else if ((at / MIB) % 16 === 0) fill(chunk, at);
       for (let block = 0; block < chunk.length; block += BLOCK_BYTES) chunk.writeBigUInt64LE(BigInt(at + block), block);
       await file.write(chunk, 0, chunk.length, at);
     }
@@ -170,8 +173,8 @@ export async function makeGeneration(
   pool: HashPool,
 ): Promise<GenerationManifest> {
   await mkdir(dir);
-  await writeTouched(join(dir, "ram"), machine.memoryBytes, machine.touchedBytes);
-  await writeTouched(join(dir, "disk.raw"), machine.diskBytes, machine.writtenDiskBytes);
+  await writeTouched(join(dir, "ram"), machine.memoryBytes, machine.touchedBytes, machine.random);
+  await writeTouched(join(dir, "disk.raw"), machine.diskBytes, machine.writtenDiskBytes, machine.random);
   await convertImage(join(dir, "disk.raw"), join(dir, "disk.qcow2"));
   return describe(dir, definition(machine, qemuVersion), null, pool);
 }

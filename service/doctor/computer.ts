@@ -77,7 +77,6 @@ export async function checkTool(tool: string, signal: AbortSignal | undefined): 
 /** Programs that only some of it needs: how to ask for their version, the Debian package, and what for. */
 const OPTIONAL = {
   openssl: { args: ["version"], package: "openssl", hint: "It makes the certificate with which hosts are paired." },
-  rsync: { args: ["--version"], package: "rsync", hint: "It lays generations down on other hosts." },
   ssh: { args: ["-V"], package: "openssh-client", hint: "It reaches hosts that have no open port of their own." },
 } as const;
 
@@ -90,6 +89,32 @@ export async function checkOptional(tool: keyof typeof OPTIONAL, signal: AbortSi
   } catch (error) {
     if (signal?.aborted === true) throw error;
     return warning("missing", { hint, command: `apt-get install ${name}` });
+  }
+}
+
+/** Both ends of a push speak what every rsync since this one can, compressed with zstd. */
+const MIN_RSYNC = [3, 2] as const;
+
+/** What `rsync --version` says, or nothing when there is none. */
+export function rsyncFinding(said: string | null): Finding {
+  const mending = { hint: "It lays generations down on other hosts.", command: "apt-get install rsync" };
+  if (said === null) return warning("missing", mending);
+  const [, version = "", major = "0", minor = "0"] = /version v?((\d+)\.(\d+)\S*)/.exec(said) ?? [];
+  const [minMajor, minMinor] = MIN_RSYNC;
+  if (Number(major) < minMajor || (Number(major) === minMajor && Number(minor) < minMinor))
+    return warning(version === "" ? "no rsync that Homeward knows" : version, { ...mending, hint: `homeward push needs rsync ${MIN_RSYNC.join(".")} or later.` });
+  const choices = /^Compress list:\s*([^\n]*)/m.exec(said)?.[1] ?? "";
+  return choices.split(/\s+/).includes("zstd") ? fine(version) : warning(`${version}, without zstd`, { ...mending, hint: "homeward push needs an rsync that has zstd." });
+}
+
+/** Without it generations do not get to other hosts. */
+export async function checkRsync(signal: AbortSignal | undefined): Promise<Finding> {
+  try {
+    const { stdout } = await run("rsync", ["--version"], { timeoutMs: TOOL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    return rsyncFinding(stdout.toString());
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    return rsyncFinding(null);
   }
 }
 

@@ -1,6 +1,6 @@
 import { toHomewardError } from "../../common/errors.ts";
 import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
-import { checkAccelerator, checkDisk, checkNode, checkOptional, checkOwnNetwork, checkQemu, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
+import { checkAccelerator, checkDisk, checkNode, checkOptional, checkOwnNetwork, checkQemu, checkRsync, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
 import { problem, type Finding } from "./finding.ts";
 import { checkPeers, findService } from "./hosts.ts";
 import { mend } from "./mend.ts";
@@ -39,7 +39,8 @@ export async function runDoctor({ stateDir, signal, mending = "none" }: DoctorOp
   await look("QEMU", checkQemu);
   await look("qemu-img", () => checkTool("qemu-img", signal));
   await look("qemu-nbd", () => checkTool("qemu-nbd", signal));
-  for (const tool of ["openssl", "rsync", "ssh"] as const) await look(tool, () => checkOptional(tool, signal));
+  for (const tool of ["openssl", "ssh"] as const) await look(tool, () => checkOptional(tool, signal));
+  await look("rsync", () => checkRsync(signal));
   await look("UEFI firmware", checkUefi);
   await look("accelerator", () => checkAccelerator(signal));
   await look("network", checkOwnNetwork);

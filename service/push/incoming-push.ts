@@ -16,7 +16,7 @@ import { pushFolder } from "../store/paths.ts";
 import type { OperationOptions } from "../workspaces/dependencies.ts";
 import { allocatedBytes } from "./outgoing-push.ts";
 import { wrongParts, type Landed } from "./landed.ts";
-import { maxSaid, relayRsync } from "./rsync-relay.ts";
+import { relayRsync } from "./rsync-relay.ts";
 import { startReceiver } from "./rsync-process.ts";
 
 /** How often it is looked at how much room is taken while files land. */
@@ -38,6 +38,8 @@ export class IncomingPush {
   readonly #signal: AbortSignal;
   readonly #dir: string;
   readonly #checking: OperationOptions;
+  /** What the files that the new ones are compared with take on disk, until they have become the new ones. */
+  #baseBytes = 0;
 
   constructor(ctx: ServiceContext, link: PeerLink, push: Message<"push">, options: { readonly signal: AbortSignal; readonly progress: Progress }) {
     this.#ctx = ctx;
@@ -133,8 +135,8 @@ export class IncomingPush {
   }
 
   /**
-   * Where this host has an older generation of the workspace, its files are what the new ones are compared with: the memory,
-   * and the layers of the disk, which are the same from the lowest one up to where the two part.
+   * Where this host has an older generation of the workspace, its files are what the new ones are compared with: device state,
+   * memory, and the layers of the disk, which are the same from the lowest one up to where the two part.
    */
   async #startFromBase(): Promise<void> {
     const { workspace, files } = this.#push;
@@ -142,12 +144,18 @@ export class IncomingPush {
     const base = root === null ? null : this.#ctx.store.generations.get(root);
     if (base === null) return;
     const layers = files.filter(({ name }) => name.startsWith("layer-")).length;
+    const paths = new Map<string, string | undefined>([["device", base.devicePath], ["ram", base.ramPath]]);
+    for (let at = 0; at < layers; at++) paths.set(`layer-${at}`, base.layers[at - layers + base.layers.length]);
     for (const { name, bytes } of files) {
-      const at = /^layer-(\d+)$/.exec(name)?.[1];
-      const from = name === "ram" ? base.ramPath : at === undefined ? undefined : base.layers[Number(at) - layers + base.layers.length];
+      const from = paths.get(name);
       const to = join(this.#dir, name);
-      if (from === undefined || (await exists(to)) || (await stat(from)).size > bytes) continue;
-      await copyFileSparse(from, to, this.#checking);
+      if (from === undefined || (await stat(from)).size > bytes) continue;
+      const taken = await bytesOnDisk(from);
+      const there = await exists(to);
+      // It only saves sending.
+      if (!there && (await freeRoom(this.#ctx)).disk < taken + SPARE_BYTES) continue;
+      if (!there) await copyFileSparse(from, to, this.#checking);
+      this.#baseBytes += taken;
     }
   }
 
@@ -159,10 +167,10 @@ export class IncomingPush {
     await this.#link.send("pushWant", { name, landed: await bytesOnDisk(path) });
     const { compress } = await this.#link.expect("pushStart");
     const rsync = await startReceiver(this.#dir, name, bytes, compress);
-    const room = new RoomWatch(this.#dir, allocatedBytes(this.#push.files) + SLACK_BYTES, async () => (await freeRoom(this.#ctx)).disk);
+    const room = new RoomWatch(this.#dir, this.#baseBytes + allocatedBytes(this.#push.files) + SLACK_BYTES, async () => (await freeRoom(this.#ctx)).disk);
     try {
       await relayRsync(this.#link, rsync, {
-        maxReceived: maxSaid(bytes),
+        fileBytes: bytes,
         signal: AbortSignal.any([this.#signal, room.signal]),
       });
     } finally {

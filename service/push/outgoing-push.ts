@@ -8,7 +8,7 @@ import type { PeerLink } from "../migration/peer-link.ts";
 import { unexpected } from "../migration/unexpected.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { generationFiles, type OutgoingFile } from "./generation-files.ts";
-import { Pace, maxSaid, relayRsync } from "./rsync-relay.ts";
+import { Pace, relayRsync } from "./rsync-relay.ts";
 import { startSender } from "./rsync-process.ts";
 
 /** A host that finds a file wrong asks for it again, and again after a cut that only it has noticed. */
@@ -109,11 +109,11 @@ export class OutgoingPush {
     const measured = this.#rate.bitsPerSecond;
     const level = pushLevel(bytesPerSecond === null ? measured : Math.min(measured ?? Infinity, bytesPerSecond * 8));
     await link.send("pushStart", { compress: level !== null });
-    const rsync = await startSender(file.path, file.name, level, (bytes) => {
+    const rsync = await startSender(file, level, (bytes) => {
       progress.update({ phase: "push", done: Math.min(total, before + bytes), total, unit: "bytes" });
     });
     await relayRsync(link, rsync, {
-      maxReceived: maxSaid(file.bytes),
+      fileBytes: file.bytes,
       signal,
       ...(this.#pace === null ? {} : { pace: this.#pace }),
       onSent: (bytes, startedMs) => {

@@ -53,7 +53,8 @@ export async function push(
       await noteHolding(ctx, peer, workspace, generation.root);
       return result;
     } catch (error) {
-      await link.abort(error);
+      // Not waited for: a link that is stuck takes its time, and whoever stopped this does not.
+      void link.abort(error);
       throw resumable(signal.aborted ? signal.reason : error, workspace, peer);
     } finally {
       void link.close();

@@ -7,9 +7,9 @@ import { start, type ChildProcess } from "../../common/spawn.ts";
 
 /**
  * rsync at either end of one file. Both run with arguments of this host only, without a shell, and confined: no more
- * memory than `MEMORY_BYTES`, no file larger than the one that is expected. Who sends writes no file at all; who receives
- * is told the name of the one file that it writes to, which exists: rsync then refuses whatever is not one regular file,
- * and the name that the other end gives it does not matter.
+ * memory than `MEMORY_BYTES`, no more time of a processor than the file warrants, no file larger than the one that is
+ * expected. Who sends writes no file at all; who receives is told the name of the one file that it writes to, which exists:
+ * rsync then refuses whatever is not one regular file, and the name that the other end gives it does not matter.
  */
 export interface RsyncProcess {
   /** What the other end says. */
@@ -25,6 +25,17 @@ export interface RsyncProcess {
 const BRIDGE = join(import.meta.dirname, "rsync-bridge.sh");
 const MEMORY_BYTES = 1024 ** 3;
 const OPEN_FILES = 64;
+/**
+ * A rate at which every rsync gets through a file, and what it may take beyond that. Sums that all collide, or endless zeroes
+ * well compressed, would keep one busy for days.
+ */
+const CPU_S = 600;
+const SLOWEST_BYTES_PER_CPU_S = 1e6;
+/** The guest's page: what changes in memory and on disk changes in these. Larger where there would be too many sums to keep. */
+const MIN_BLOCK_BYTES = 4096;
+const MAX_BLOCKS = 2 ** 21;
+/** The most that rsync takes. */
+const MAX_BLOCK_BYTES = 128 * 1024;
 /** rsync gives up when the other end is silent for so long; it sends signs of life itself. */
 const TIMEOUT_S = 120;
 const MAX_WORDS = 4096;
@@ -35,10 +46,17 @@ const LAST_WORDS_MS = 50;
  * --inplace: what is there after a cut is kept and compared, block by block; --sparse: zeroes take no room. (--append-verify
  * does not go together with --sparse: rsync 3.5 fails at the first hole.)
  */
-function serverArguments(name: string, compress: boolean): string[] {
+export function serverArguments(name: string, fileBytes: number, compress: boolean): string[] {
   const zstd = compress ? ["--compress-choice=zstd"] : [];
   // After "e." what the other end can do: what every rsync since 3.2 can, so that neither end has to tell.
-  return ["--server", "-ISe.LsfxCIv", `--timeout=${TIMEOUT_S}`, ...zstd, "--inplace", "--no-W", ".", name];
+  return ["--server", "-ISe.LsfxCIv", `-B${rsyncBlockBytes(fileBytes)}`, `--timeout=${TIMEOUT_S}`, ...zstd, "--inplace", "--no-W", ".", name];
+}
+
+/** By which blocks a file is compared. rsync's own choice, the root of the length, is far more than what changes at once. */
+export function rsyncBlockBytes(fileBytes: number): number {
+  let bytes = MIN_BLOCK_BYTES;
+  while (bytes < MAX_BLOCK_BYTES && fileBytes / bytes > MAX_BLOCKS) bytes *= 2;
+  return bytes;
 }
 
 export function senderArguments(path: string, name: string, level: number | null): string[] {
@@ -48,8 +66,9 @@ export function senderArguments(path: string, name: string, level: number | null
   return [...same, ...zstd, ...shown, "-e", `/bin/sh "${BRIDGE}"`, "--", path, `peer:${name}`];
 }
 
-function confined(fileBytes: number, args: readonly string[]): [string, string[]] {
-  const limits = [`--fsize=${fileBytes}`, `--as=${MEMORY_BYTES}`, `--nofile=${OPEN_FILES}`, "--core=0"];
+function confined(fileBytes: number, writable: boolean, args: readonly string[]): [string, string[]] {
+  const cpu = CPU_S + Math.ceil(fileBytes / SLOWEST_BYTES_PER_CPU_S);
+  const limits = [`--fsize=${writable ? fileBytes : 0}`, `--as=${MEMORY_BYTES}`, `--cpu=${cpu}`, `--nofile=${OPEN_FILES}`, "--core=0"];
   return ["prlimit", [...limits, "--", "setpriv", "--no-new-privs", "--", "rsync", ...args]];
 }
 
@@ -58,18 +77,17 @@ const ENVIRONMENT = { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C",
 
 /**
  * Sends a file, which is only read.
- * @param path absolute
+ * @param file with an absolute path
  * @param level zstd level, null for no compression; the receiver has to know whether there is any
  * @param onBytes how many bytes of the file have been dealt with
  * @throws ENVIRONMENT if a program is missing
  */
 export async function startSender(
-  path: string,
-  name: string,
+  { path, name, bytes }: { readonly path: string; readonly name: string; readonly bytes: number },
   level: number | null,
   onBytes: (bytes: number) => void,
 ): Promise<RsyncProcess> {
-  const [command, args] = confined(0, senderArguments(path, name, level));
+  const [command, args] = confined(bytes, false, senderArguments(path, name, level));
   const child = await start(command, args, {
     env: ENVIRONMENT,
     detached: true,
@@ -90,7 +108,7 @@ export async function startSender(
  * @throws ENVIRONMENT if a program is missing
  */
 export async function startReceiver(dir: string, name: string, bytes: number, compress: boolean): Promise<RsyncProcess> {
-  const [command, args] = confined(bytes, serverArguments(name, compress));
+  const [command, args] = confined(bytes, true, serverArguments(name, bytes, compress));
   const child = await start(command, args, { cwd: dir, env: ENVIRONMENT, detached: true, stdio: ["pipe", "pipe", "pipe"] });
   return wrap(child, child.stdin as Writable, child.stdout as Readable);
 }

@@ -7,30 +7,41 @@ import type { PeerLink } from "../migration/peer-link.ts";
 import type { RsyncProcess } from "./rsync-process.ts";
 
 export interface RelayOptions {
-  /** More from the other end than this is no honest rsync. */
-  readonly maxReceived: number;
+  /** Length of the file: how much may be said about it, and how long next to nothing, follows from it. */
+  readonly fileBytes: number;
   readonly signal: AbortSignal;
   /** Holds back what is sent. */
   readonly pace?: Pace;
   /** Called with each piece that is about to be sent. */
   readonly onSent?: (bytes: number, startedMs: number) => void;
+  /** How long next to nothing may be said, in milliseconds; `patienceMs` of the file unless told. */
+  readonly stallMs?: number;
 }
 
-/** rsyncs that have misunderstood each other keep each other alive with a few bytes for ever. */
 const STALL_MS = 300_000;
 const STALL_BYTES = 4096;
+/** What setInterval takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Where the two files are the same, next to nothing is said while they are read. */
+const SLOWEST_READ_BYTES_PER_MS = 10_000;
 
-/** Fires when next to nothing was said for long. */
-class StallWatch {
+/** How long two rsyncs may be as good as silent over a file of that length, in milliseconds. */
+export function patienceMs(fileBytes: number): number {
+  return STALL_MS + fileBytes / SLOWEST_READ_BYTES_PER_MS;
+}
+
+/** Fires when next to nothing was said for long: rsyncs that misunderstand each other keep each other alive with a few bytes. */
+export class StallWatch {
   readonly #stop = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
 
-  constructor(peer: string) {
+  constructor(peer: string, ms: number) {
     this.#timer = setInterval(() => {
-      if (this.#bytes < STALL_BYTES) this.#stop.abort(new HomewardError("TIMEOUT", `nothing was heard of the file from ${peer} for ${STALL_MS / 1000} s`));
+      if (this.#bytes < STALL_BYTES)
+        this.#stop.abort(new HomewardError("TIMEOUT", `rsync here and on ${peer} said next to nothing for ${Math.ceil(ms / 1000)} s`));
       this.#bytes = 0;
-    }, STALL_MS);
+    }, Math.min(ms, MAX_TIMER_MS));
   }
 
   get signal(): AbortSignal {
@@ -71,10 +82,10 @@ export function maxSaid(fileBytes: number): number {
 
 /**
  * Lets an rsync here talk with one on the other host until both have ended well. Whatever happens, no process is left.
- * @throws PEER, NO_ROOM, CANCELLED, what the link ended with
+ * @throws PEER, NO_ROOM, TIMEOUT, CANCELLED, what the link ended with
  */
 export async function relayRsync(link: PeerLink, rsync: RsyncProcess, options: RelayOptions): Promise<void> {
-  const watch = new StallWatch(link.peer);
+  const watch = new StallWatch(link.peer, options.stallMs ?? patienceMs(options.fileBytes));
   const signal = AbortSignal.any([link.signal, options.signal, watch.signal]);
   const kill = (): void => {
     rsync.kill();
@@ -115,7 +126,8 @@ async function send(link: PeerLink, { output, finished }: RsyncProcess, options:
   await link.sendBytes("rsyncEnd");
 }
 
-async function receive(link: PeerLink, input: Writable, { maxReceived }: RelayOptions, watch: StallWatch): Promise<void> {
+async function receive(link: PeerLink, input: Writable, { fileBytes }: RelayOptions, watch: StallWatch): Promise<void> {
+  const maxReceived = maxSaid(fileBytes);
   const over = new AbortController();
   input.once("close", () => {
     over.abort();

@@ -51,8 +51,8 @@ describe("a running workspace", () => {
     await type(console, "echo meanwhile\n");
     console.close();
     const result = await near.call("push", { workspace: WORKSPACE, peer: "far" });
-    // Some of what passed the relay was still in pipes.
-    expect(result.landedBytes).toBeGreaterThan(4 * MB);
+    // Of what passed the relay some was still in pipes, and some may have been zeroes, which take no room.
+    expect(result.landedBytes).toBeGreaterThan(MB);
     expect(await near.workspace()).toMatchObject({ owner: "here", state: "running" });
     expect(await far.workspace()).toMatchObject({ owner: "near", state: "away", base: result.root });
     expect((await near.call("check", { workspace: WORKSPACE, peer: "far", purpose: "migration" })).missing).toEqual([]);

@@ -66,6 +66,9 @@ beforeEach(async () => {
 
 const incoming = (): string => new StatePaths(far.state).incomingOf(`push-${WORKSPACE}`);
 
+/** How long an rsync of this test waits for a word from the other. */
+const SILENCE_MS = 3000;
+
 /** An rsync with arguments of one's own, whose talk goes over the link, up to the end of it. */
 async function rsync(args: readonly string[]): Promise<void> {
   const child = await start("rsync", [...args, "-e", `/bin/sh ${BRIDGE}`], { detached: true, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
@@ -82,15 +85,21 @@ async function rsync(args: readonly string[]): Promise<void> {
     }
   };
   link.signal.addEventListener("abort", kill);
-  // Where the two no longer understand each other, both would wait.
-  const patience = setTimeout(kill, 3000);
+  // Where the two no longer understand each other, both would wait: this one ends then.
+  const patience = setTimeout(kill, SILENCE_MS);
   const sending = (async () => {
-    for await (const chunk of output as AsyncIterable<Buffer>)
-      for (let at = 0; at < chunk.length; at += 65_536) await link.sendBytes("rsync", chunk.subarray(at, at + 65_536));
-    await link.sendBytes("rsyncEnd");
+    try {
+      for await (const chunk of output as AsyncIterable<Buffer>)
+        for (let at = 0; at < chunk.length; at += 65_536) await link.sendBytes("rsync", chunk.subarray(at, at + 65_536));
+    } finally {
+      await link.sendBytes("rsyncEnd");
+    }
   })().catch(() => undefined);
   try {
-    for await (const piece of link.stream("rsync", "rsyncEnd")) input.write(piece);
+    for await (const piece of link.stream("rsync", "rsyncEnd")) {
+      patience.refresh();
+      input.write(piece);
+    }
     input.end();
     await sending;
   } finally {
@@ -116,8 +125,8 @@ async function pushing(answer: (name: string) => Promise<void>, announced: Parti
 }
 
 const honest = async (name: string, path = paths.get(name) ?? ""): Promise<void> => {
-  const sender = await startSender(path, name, null, () => undefined);
-  await relayRsync(link, sender, { maxReceived: 1e9, signal: link.signal });
+  const sender = await startSender({ path, name, bytes: (await stat(path)).size }, null, () => undefined);
+  await relayRsync(link, sender, { fileBytes: 1e9, signal: link.signal });
 };
 const SAME = ["--inplace", "--sparse", "--ignore-times", "--no-whole-file"];
 
@@ -188,7 +197,8 @@ describe("what rsync is made to say", () => {
 
   it("cannot write more than the file has", async () => {
     const long = join(dir, "long");
-    await writeFile(long, randomBytes(12 * MIB));
+    // More than the file has, and less than may be said about it.
+    await writeFile(long, randomBytes(8 * MIB));
     expect((await pushing((name) => rsync([...SAME, long, `peer:${name}`]))).message).toMatch(/File too large|rsync ended/);
     await untouched();
   });

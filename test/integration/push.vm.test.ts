@@ -8,13 +8,15 @@ import type { GenerationManifest } from "../../protocol/generation.ts";
 import { StatePaths } from "../../service/store/paths.ts";
 import { bytesOnDisk } from "../../service/store/disk-use.ts";
 import { HashPool } from "../../syncer/hash-pool.ts";
-import { eventually, failure, removeRunFolders, TestHost, WORKSPACE } from "../e2e/migration-hosts.ts";
+import { failure, removeRunFolders, TestHost, WORKSPACE } from "../e2e/migration-hosts.ts";
 import { TcpRelay } from "../e2e/tcp-relay.ts";
 
 /** Two paired hosts without a machine that runs: a generation lies on one and is laid down on the other. */
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
-const MACHINE = { memoryBytes: 128 * MIB, touchedBytes: 16 * MIB, diskBytes: 100 * GIB, writtenDiskBytes: 8 * MIB };
+const MACHINE = { memoryBytes: 128 * MIB, touchedBytes: 16 * MIB, diskBytes: 100 * GIB, writtenDiskBytes: 8 * MIB, random: true };
+/** All that is not zeroes: 1 MiB of device state, memory, disk. None of it can be compressed. */
+const CONTENT_BYTES = 25 * MIB;
 const ALL = { push: true, take: true, workspaces: null };
 
 let dir: string;
@@ -29,8 +31,9 @@ async function pair(on: TestHost, other: TestHost, address: string | null, right
   await on.call("pair", { id, address: address ?? String(listen), name: other.name, rights });
 }
 
-const push = (more: { bytesPerSecond?: number } = {}, options: { signal?: AbortSignal } = {}): Promise<PushResult> =>
-  near.call("push", { workspace: WORKSPACE, peer: "far", ...more }, options);
+/** With a limit that no test waits for, so that zeroes are compressed however fast this computer is. */
+const push = (options: { signal?: AbortSignal } = {}): Promise<PushResult> =>
+  near.call("push", { workspace: WORKSPACE, peer: "far", bytesPerSecond: 100 * MIB }, options);
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "hw-push-"));
@@ -68,14 +71,14 @@ describe("a push", () => {
 
   it("goes on after cuts, stops and a killed host, and sends little twice", async () => {
     relay.bytes = 0;
-    relay.cutAt = 3 * MIB;
+    relay.cutAt = 4 * MIB;
     expect((await failure(push())).hint).toContain("homeward push desk far");
-    relay.cutAt = relay.bytes + 4 * MIB;
+    relay.cutAt = relay.bytes + 6 * MIB;
     expect((await failure(push())).code).toBe("PEER");
     const stop = new AbortController();
-    const stopped = failure(push({ bytesPerSecond: 2 * MIB }, { signal: stop.signal }));
-    const before = relay.bytes;
-    await eventually("some of it is sent", () => Promise.resolve(relay.bytes > before + 2 * MIB));
+    const stuck = relay.stuckAt(relay.bytes + 6 * MIB);
+    const stopped = failure(push({ signal: stop.signal }));
+    await stuck;
     stop.abort();
     expect((await stopped).code).toBe("CANCELLED");
     await far.restart();
@@ -86,9 +89,9 @@ describe("a push", () => {
     await pair(near, far, relay.address);
     const result = await push();
     expect(result).toMatchObject({ held: false, root: first.root });
-    expect(result.landedBytes).toBeGreaterThan(6 * MIB);
-    const once = await bytesOnDisk(join(dir, "first", "ram")) + 14 * MIB;
-    expect(sent + relay.bytes).toBeLessThan(once * 1.25);
+    // What a cut loses is in pipes and buffers.
+    expect(result.landedBytes).toBeGreaterThan(8 * MIB);
+    expect(sent + relay.bytes).toBeLessThan(CONTENT_BYTES + 7 * MIB);
     expect(await far.workspace()).toMatchObject({ owner: "near", state: "away", base: first.root });
   });
 
@@ -118,7 +121,8 @@ describe("a push", () => {
     await near.call("create", { workspace: WORKSPACE, from: join(dir, "second"), verified: true });
     relay.bytes = 0;
     expect(await push()).toMatchObject({ held: false, root: second.root });
-    expect(relay.bytes).toBeLessThan(4 * MIB);
+    // 1 MiB of device state, 0.8 MiB of blocks (4 KiB each) that are patched or fresh, 0.25 MiB of sums of all blocks.
+    expect(relay.bytes).toBeLessThan(2.75 * MIB);
     expect((await far.workspace()).base).toBe(second.root);
   });
 });

@@ -7,6 +7,7 @@ import { doctorText } from "../../cli/commands/doctor.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { encodeMessage } from "../../protocol/wire/messages.ts";
 import { frameHeader, WIRE_MAGIC, WIRE_VERSION } from "../../protocol/wire.ts";
+import { checkRsync, rsyncFinding } from "../../service/doctor/computer.ts";
 import { quoted } from "../../service/doctor/finding.ts";
 import { mend } from "../../service/doctor/mend.ts";
 import { checkPeers, findService } from "../../service/doctor/hosts.ts";
@@ -33,6 +34,29 @@ afterEach(async () => {
   });
   server = null;
   await rm(dir, { recursive: true, force: true });
+});
+
+describe("rsync", () => {
+  const said = (version: string, choices = "zstd lz4 zlibx zlib none"): string =>
+    `rsync  version ${version}  protocol version 31\nChecksum list:\n    xxh128 md5\nCompress list:\n    ${choices}\nDaemon auth list:\n    zstd\n`;
+
+  it.each<[string | null, "ok" | "warning", string]>([
+    [said("3.2.0"), "ok", "3.2.0"],
+    [said("v3.5.0"), "ok", "3.5.0"],
+    [said("4.0.1pre1"), "ok", "4.0.1pre1"],
+    [said("3.1.3"), "warning", "3.1.3"],
+    [said("2.9.9"), "warning", "2.9.9"],
+    [said("3.2.7", "lz4 zlibx zlib none"), "warning", "3.2.7, without zstd"],
+    ["openrsync: protocol 29", "warning", "no rsync that Homeward knows"],
+    ["", "warning", "no rsync that Homeward knows"],
+    [null, "warning", "missing"],
+  ])("%j is %s", (words, severity, found) => {
+    expect(rsyncFinding(words)).toMatchObject({ severity, found });
+  });
+
+  it("is looked at where it is", async () => {
+    expect(await checkRsync(undefined)).toMatchObject({ severity: "ok" });
+  });
 });
 
 describe("folders", () => {

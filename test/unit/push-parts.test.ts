@@ -1,15 +1,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { duplexPair, PassThrough } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { checkText } from "../../cli/commands/check.ts";
 import { parsedRate, pushText } from "../../cli/commands/push.ts";
 import { hostsText } from "../../cli/text/hosts.ts";
 import { pushFileSchema, wrongFiles, type PushedFile } from "../../protocol/push.ts";
+import { PeerLink } from "../../service/migration/peer-link.ts";
 import { requireRoomToLand } from "../../service/migration/room.ts";
 import { pushLevel } from "../../service/push/outgoing-push.ts";
-import { maxSaid, Pace } from "../../service/push/rsync-relay.ts";
-import { senderArguments } from "../../service/push/rsync-process.ts";
+import { maxSaid, Pace, patienceMs, relayRsync, StallWatch } from "../../service/push/rsync-relay.ts";
+import { rsyncBlockBytes, senderArguments, serverArguments, type RsyncProcess } from "../../service/push/rsync-process.ts";
 import { PeerDirectory } from "../../service/peers/peer-directory.ts";
 import type { PairedHosts } from "../../service/peers/paired-hosts.ts";
 import { Store } from "../../service/store/store.ts";
@@ -17,6 +19,7 @@ import { HOSTS } from "./cli-reports.ts";
 import { machine, manifest, rootOf } from "./store-fixtures.ts";
 
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 const FILES: PushedFile[] = [
   { name: "device", bytes: 6, allocated: 6 },
   { name: "ram", bytes: machine.memoryBytes, allocated: 4096 },
@@ -61,6 +64,11 @@ describe("rsync", () => {
     expect(pushLevel(rate)).toBe(level);
   });
 
+  it.each([[0, 4096], [8 * GIB, 4096], [8 * GIB + 1, 8192], [100 * GIB, 65_536], [1e15, 131_072]])("compares a file of %d bytes by blocks of %d", (bytes, block) => {
+    expect(rsyncBlockBytes(bytes)).toBe(block);
+    expect(serverArguments("ram", bytes, true)).toContain(`-B${block}`);
+  });
+
   it("may say about as much as there is in the file", () => {
     expect(maxSaid(0)).toBeLessThan(8 * MIB);
     expect(maxSaid(1e12)).toBeLessThan(1.2e12);
@@ -77,6 +85,48 @@ describe("rsync", () => {
     const waiting = pace.turn(1, stop.signal);
     stop.abort(new Error("stopped"));
     await expect(waiting).rejects.toThrow();
+  });
+});
+
+describe("two rsyncs that misunderstand each other", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it("are ended, though they keep each other alive, and nothing of them is left", async () => {
+    const [here, there] = duplexPair();
+    const [link, other] = await Promise.all([PeerLink.open(here, { host: "near" }), PeerLink.open(there, { host: "far" })]);
+    const output = new PassThrough();
+    const alive = setInterval(() => output.write("alive"), 10);
+    let killed = 0;
+    const kill = (): void => {
+      killed++;
+      clearInterval(alive);
+      output.destroy();
+    };
+    const rsync: RsyncProcess = { input: new PassThrough(), output, finished: new Promise(() => undefined), kill };
+    const relayed = relayRsync(link, rsync, { fileBytes: 1e6, signal: link.signal, stallMs: 100 });
+    await expect(relayed).rejects.toMatchObject({ code: "TIMEOUT", message: expect.stringContaining("far") as string });
+    expect(killed).toBeGreaterThan(0);
+    void other.close();
+    await link.close();
+  });
+
+  it("are told from those that have something to say, and from those that read a long file", () => {
+    vi.useFakeTimers();
+    const watch = new StallWatch("far", patienceMs(0));
+    for (let i = 0; i < 10; i++) {
+      watch.note(5000);
+      vi.advanceTimersByTime(patienceMs(0));
+    }
+    expect(watch.signal.aborted).toBe(false);
+    watch.note(4000);
+    vi.advanceTimersByTime(patienceMs(0));
+    expect(watch.signal.reason).toMatchObject({ code: "TIMEOUT" });
+    watch.end();
+    expect(vi.getTimerCount()).toBe(0);
+    // 100 GiB from a disk of 20 MB/s.
+    expect(patienceMs(100 * GIB)).toBeGreaterThan((100 * GIB) / 20_000);
   });
 });
 
