@@ -49,6 +49,13 @@ beforeAll(async () => {
   await far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
   await pair(near, far, toFar);
   await pair(far, near, toNear);
+  // So that a replay takes a while.
+  const worked = await near.console();
+  for (let line = 1; line <= 4; line++) {
+    await type(worked, `seq ${String(line)} 3000 | sort | tail -n 2\n`);
+    await stillPicture(worked, 1500);
+  }
+  worked.close();
 });
 afterAll(async () => {
   await Promise.allSettled([near.end(), far.end()]);
