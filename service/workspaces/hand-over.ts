@@ -80,9 +80,11 @@ export async function take(
   if (owner === null) throw new HomewardError("CONFLICT", `${name} is owned by this host already`);
   const { manifest, layerIds } = deps.store.generations.require(root);
   const taken = { owner: null, base: root, machine: manifest.machine, layers: layerIds, recordingPaused };
-  deps.store.transaction(() => {
-    together();
-    control.update({ ...taken, state: "suspended", resumeFrom: "generation", ramPath: null });
+  await control.allOrNothing(() => {
+    deps.store.transaction(() => {
+      together();
+      control.update({ ...taken, state: "suspended", resumeFrom: "generation", ramPath: null });
+    });
   });
   await control.removeOwnState();
 }

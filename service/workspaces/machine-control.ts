@@ -74,6 +74,16 @@ export class MachineControl {
     this.#row = this.#deps.store.workspaces.update(this.#row.name, change);
   }
 
+  /** Makes changes in a transaction that others belong to: if it comes to nothing, so do they. @throws as `work` */
+  async allOrNothing<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.reload();
+      throw error;
+    }
+  }
+
   /** Takes up what was changed in the store by others. */
   reload(): void {
     this.#row = this.#deps.store.workspaces.require(this.#row.name);

@@ -48,17 +48,11 @@ export async function installSaved(
 ): Promise<GenerationRecord> {
   const saved = savedMachine(store, control);
   const { root } = parts.manifest;
-  const generation = await store.generations.install(
-    {
-      ...parts,
-      ramPath: saved.ramPath,
-      devicePath: saved.devicePath,
-      topLayer: control.paths.overlay,
-      below: control.row.layers,
-    },
-    (layers) => {
+  const made = { ...parts, ramPath: saved.ramPath, devicePath: saved.devicePath, topLayer: control.paths.overlay };
+  const generation = await control.allOrNothing(() =>
+    store.generations.install({ ...made, below: control.row.layers }, (layers) => {
       control.update({ ...change, base: root, resumeFrom: "generation", ramPath: null, layers });
-    },
+    }),
   );
   await control.removeOwnState();
   return generation;

@@ -8,7 +8,7 @@ const SEED = "98594";
 const MINUTES = "1.25";
 
 it("a seeded share of the faults of npm run test:faults leaves one owner and a way on", async () => {
-  const child = await start(process.execPath, [PROGRAM, "--seed", SEED, "--minutes", MINUTES, "--count", "22"], {
+  const child = await start(process.execPath, [PROGRAM, "--seed", SEED, "--minutes", MINUTES, "--count", "8"], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

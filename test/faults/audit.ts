@@ -138,7 +138,7 @@ export async function leftovers(state: string, workspace: string, record: HostRe
   await check("blobs", (name) => /^[0-9a-f]{64}$/.test(name));
   await check("keys", (name) => /^[0-9a-f]{8}-[0-9a-f]{64}$/.test(name));
   await check(".", (name) =>
-    /^(?:homeward\.db(?:-wal|-shm)?|control\.sock|service\.lock|service\.log(?:\.1)?|identity\.pem|pages\.(?:json|html)|blobs|layers|generations|workspaces|incoming|keys)$/.test(name),
+    /^(?:homeward\.db(?:-wal|-shm)?|(?:control|peers)\.sock|service\.lock|service\.log(?:\.1)?|identity\.pem|pages\.(?:json|html)|blobs|layers|generations|workspaces|incoming|keys)$/.test(name),
   );
   for (const root of record.generations)
     await check(join("generations", root), (name) => /^(?:generation\.json|ram|device|(?:ram|disk)\.(?:tree|hashes)|checked)$/.test(name));
