@@ -61,6 +61,16 @@ describe("a workspace that no other host holds", () => {
     expect(await near.workspace()).toMatchObject({ owner: "here", state: "running", generation: { holders: [] } });
   });
 
+  it("is no longer laid down when that is stopped, though the other host says nothing", async () => {
+    far.signal("SIGSTOP");
+    await card().getByRole("button", { name: `Try again: ${WORKSPACE}` }).click();
+    await card().getByRole("button", { name: "Stop" }).click();
+    await card().getByText("Laying its state down on far").waitFor({ state: "hidden" });
+    expect(await card().getByRole("alert").count()).toBe(0);
+    far.signal("SIGCONT");
+    expect(await near.workspace()).toMatchObject({ state: "running", generation: { holders: [] } });
+  });
+
   it("cannot be moved yet, and is laid down instead", async () => {
     const { page } = tab;
     await card().getByRole("button", { name: `Migrate to far: ${WORKSPACE}` }).click();

@@ -25,7 +25,7 @@ export function LayingDown({ workspace }: { readonly workspace: WorkspaceStatus 
       <>
         <ErrorNotice error={error} onDismiss={end} />
         <div>
-          <Button label={words.onLabel(name, peer)} onClick={() => void layDown(workspace, peer)}>
+          <Button label={`${words.goOn}: ${name}`} onClick={() => void layDown(workspace, peer)}>
             {words.goOn}
           </Button>
         </div>

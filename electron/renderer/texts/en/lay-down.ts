@@ -1,7 +1,7 @@
 /** Laying a workspace's generation down on another host. */
 export const layDown = {
   on: (host: string) => `Lay it down on ${host}`,
-  onLabel: (name: string, host: string) => `Lay ${name} down on ${host}`,
+  named: (name: string, host: string) => `Lay ${name} down on ${host}`,
   explained: "Copies its earlier state there, once; moves then send only what has changed.",
   sealsFirst: "Prepares it for moving first",
   title: (host: string) => `Laying its state down on ${host}`,
