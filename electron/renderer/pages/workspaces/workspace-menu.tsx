@@ -26,7 +26,6 @@ export function WorkspaceMenu({ workspace, service, action, onDelete, onPowerOff
     ? { text: words.resumeRecording, icon: "eyeOff", onChoose: () => { record("resume"); } }
     : { text: words.pauseRecording, icon: "eyeOff", onChoose: () => { record("pause"); } };
   const running: readonly MenuItem[] = [
-    ...(base === null ? [] : [recording]),
     { text: words.powerDown, icon: "power", onChoose: () => { power("powerdown"); } },
     { text: words.reset, icon: "history", onChoose: () => { power("reset"); } },
     { text: words.powerOff, icon: "power", danger: true, onChoose: onPowerOff },
@@ -34,6 +33,7 @@ export function WorkspaceMenu({ workspace, service, action, onDelete, onPowerOff
   const canDelete = state === "off" || state === "suspended" || state === "away";
   const layable = isBeingLaidDown(name) ? [] : lackingHosts(workspace, service);
   const items: readonly MenuItem[] = [
+    ...(isRunning && base !== null ? [recording] : []),
     ...layable.map((host) => ({
       text: texts.layDown.on(host),
       detail: base === null ? texts.layDown.sealsFirst : texts.layDown.explained,

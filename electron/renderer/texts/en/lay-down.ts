@@ -2,7 +2,7 @@
 export const layDown = {
   on: (host: string) => `Lay it down on ${host}`,
   named: (name: string, host: string) => `Lay ${name} down on ${host}`,
-  explained: "Copies its earlier state there, once; moves then send only what has changed.",
+  explained: "Once, so that it can move there",
   sealsFirst: "Prepares it for moving first",
   title: (host: string) => `Laying its state down on ${host}`,
   cancel: "Stop",
