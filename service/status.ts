@@ -6,6 +6,7 @@ import type { Workspace } from "./workspaces/workspace.ts";
 
 /** stat(2) counts in units of this many bytes, whatever the file system's blocks are. */
 const STAT_BLOCK_BYTES = 512;
+const MAX_HOLDERS = 100;
 
 /** One workspace as clients see it. */
 export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace): Promise<WorkspaceStatus> {
@@ -52,9 +53,10 @@ async function logStatus(workspace: Workspace): Promise<WorkspaceStatus["log"]> 
 function generationStatus(ctx: ServiceContext, { base, owner }: Workspace): WorkspaceStatus["generation"] {
   const generation = base === null ? null : ctx.store.generations.get(base);
   if (generation === null) return null;
-  const holders = new Set(ctx.store.migrations.holders(generation.root));
+  const { migrations, holdings } = ctx.store;
+  const holders = new Set([...migrations.holders(generation.root), ...holdings.holders(generation.root)]);
   if (owner !== "here") holders.add(owner);
-  return { createdAt: generation.manifest.createdAt, holders: [...holders].sort() };
+  return { createdAt: generation.manifest.createdAt, holders: [...holders].sort().slice(0, MAX_HOLDERS) };
 }
 
 /** The top layer is new with every generation, so its size on disk is what was written since. */

@@ -33,6 +33,13 @@ export class HoldingsTable {
     });
   }
 
+  /** Hosts that hold a generation, by name. */
+  holders(root: string): string[] {
+    return this.#db
+      .all("SELECT DISTINCT host FROM holdings WHERE root = ? ORDER BY host LIMIT 100", root)
+      .map((row) => text(row, "host"));
+  }
+
   /** By host and workspace, newest generation first. */
   list(limit = 2000): Holding[] {
     return this.#db

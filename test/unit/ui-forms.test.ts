@@ -32,8 +32,11 @@ describe("pairing", () => {
 
 describe("another host", () => {
   it("is described by what moves told of it", () => {
-    expect(holdingsText("home", [{ ...WORKSPACE_STATUS, owner: "home" }])).toEqual(["work, which lives there now"]);
-    expect(holdingsText("cloud", [WORKSPACE_STATUS])).toEqual(["Nothing of your workspaces yet"]);
+    expect(holdingsText("home", [{ ...WORKSPACE_STATUS, owner: "home" }], [])).toEqual(["work, which lives there now"]);
+    const [holding] = HOSTS.holdings.map((each) => ({ ...each, createdAt: new Date(Date.now() - 3 * 3_600_000).toISOString() }));
+    if (holding === undefined) throw new Error("nothing is held");
+    expect(holdingsText("home", [WORKSPACE_STATUS], [holding])).toEqual(["an earlier state of work, made 3 hours ago, 612 MB"]);
+    expect(holdingsText("cloud", [WORKSPACE_STATUS], [holding])).toEqual(["Nothing of your workspaces yet"]);
     expect(newestMoveWith("home", [{ ...MIGRATION_SUMMARY, bytes: null }, MIGRATION_SUMMARY])).toBe(MIGRATION_SUMMARY);
     expect(linkText(MIGRATION_REPORT)).toContain("190 kB a second");
     expect(linkText({ ...MIGRATION_REPORT, bytes: { ...MIGRATION_REPORT.bytes, residual: 100 } })).toBeNull();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { lightOf, movingText, noScreenText, placeText, stateText } from "../../electron/renderer/pages/workspaces/describe.ts";
-import { destinations } from "../../electron/renderer/pages/workspaces/usual-host.ts";
+import { busyText, lightOf, movingText, noScreenText, placeText, stateText } from "../../electron/renderer/pages/workspaces/describe.ts";
+import { bytesText, stepText } from "../../electron/renderer/pages/workspaces/step-text.ts";
+import { destinations, lackingHosts } from "../../electron/renderer/pages/workspaces/usual-host.ts";
 import { ago } from "../../electron/renderer/texts/texts.ts";
 import { StatusFeed } from "../../service/control/status-feed.ts";
 import { MigrationStops } from "../../service/control/migration-stops.ts";
@@ -22,6 +23,24 @@ describe("where to", () => {
   });
 });
 
+describe("laying down", () => {
+  it("is offered for hosts that do not hold the base, if there is one or it can be made", () => {
+    const here = { ...WORKSPACE_STATUS, owner: "here", generation };
+    expect(lackingHosts(here, service)).toEqual(["cloud", "home"]);
+    expect(lackingHosts({ ...here, base: null, generation: null }, service)).toEqual(["cloud", "home", "work"]);
+    expect(lackingHosts({ ...here, base: null, generation: null, state: "off" }, service)).toEqual([]);
+    expect(lackingHosts({ ...here, state: "off" }, service)).toEqual(["cloud", "home"]);
+    expect(lackingHosts({ ...here, owner: "home", state: "away" }, service)).toEqual([]);
+  });
+
+  it("says how far it is", () => {
+    const update = { phase: "push", done: 3e6, total: 12e6, unit: "bytes" } as const;
+    expect(bytesText(update, 8400)).toBe("Sending · about 8.0 s left · 3.00 MB of 12.0 MB");
+    expect(bytesText({ phase: "hash", done: 1, unit: "steps" }, undefined)).toBe("Reading");
+    expect(stepText(update, 900)).toBe("Sending");
+  });
+});
+
 describe("a card", () => {
   const away = { ...WORKSPACE_STATUS, owner: "home", state: "away" as const };
 
@@ -29,6 +48,8 @@ describe("a card", () => {
     expect(placeText({ ...WORKSPACE_STATUS, owner: "here" }, "laptop")).toBe("Lives here, on laptop");
     expect(placeText(away, "laptop")).toBe("Lives on home");
     expect(stateText({ ...WORKSPACE_STATUS, state: "busy", doing: "seal" })).toBe("Busy: seal");
+    expect(busyText({ ...WORKSPACE_STATUS, state: "busy", doing: "start" })).toBe("Starting…");
+    expect(busyText({ ...WORKSPACE_STATUS, state: "busy", doing: "take" })).toBe("Busy: take");
     expect(movingText(away, "laptop")).toEqual(["To bring it here, press “Migrate to laptop” on home."]);
     expect(movingText({ ...WORKSPACE_STATUS, owner: "here", generation, lastMove, log: null }, "laptop")).toEqual([
       "An earlier state is on work",

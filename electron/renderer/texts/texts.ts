@@ -2,6 +2,7 @@ import { console } from "./en/console.ts";
 import { create } from "./en/create.ts";
 import { history } from "./en/history.ts";
 import { hosts } from "./en/hosts.ts";
+import { layDown } from "./en/lay-down.ts";
 import { move } from "./en/move.ts";
 import { shell } from "./en/shell.ts";
 import { workspaces } from "./en/workspaces.ts";
@@ -15,9 +16,10 @@ export interface Texts {
   readonly create: typeof create;
   readonly console: typeof console;
   readonly move: typeof move;
+  readonly layDown: typeof layDown;
 }
 
-export const texts: Texts = { shell, workspaces, hosts, history, create, console, move };
+export const texts: Texts = { shell, workspaces, hosts, history, create, console, move, layDown };
 
 const lists = new Intl.ListFormat("en");
 

@@ -1,5 +1,5 @@
 import { formatBytes } from "../../../../common/quantities.ts";
-import type { MigrationSummary, Rights, WorkspaceStatus } from "../../../../protocol/control.ts";
+import type { Holding, MigrationSummary, Rights, WorkspaceStatus } from "../../../../protocol/control.ts";
 import type { MigrationReport } from "../../../../protocol/report.ts";
 import { ago, listed, texts } from "../../texts/texts.ts";
 
@@ -11,13 +11,15 @@ export function rightsText({ push, take, workspaces }: Rights, host: string): re
   return [...(push ? [words.mayPush(host)] : []), ...(take ? [words.mayTake(host)] : []), ...which];
 }
 
-/** What the host holds of this host's workspaces, as far as is known from moves. */
-export function holdingsText(host: string, workspaces: readonly WorkspaceStatus[]): readonly string[] {
+/** What the host holds of this host's workspaces, as far as is known here. */
+export function holdingsText(host: string, workspaces: readonly WorkspaceStatus[], holdings: readonly Holding[]): readonly string[] {
   const words = texts.hosts;
-  const held = workspaces.flatMap(({ name, owner, generation }) => {
-    if (owner === host) return [words.holdsNow(name)];
-    return generation?.holders.includes(host) === true ? [words.holdsEarlier(name, ago(generation.createdAt))] : [];
-  });
+  const held = [
+    ...workspaces.filter(({ owner }) => owner === host).map(({ name }) => words.holdsNow(name)),
+    ...holdings
+      .filter((holding) => holding.host === host)
+      .map(({ workspace, createdAt, bytes }) => words.holdsEarlier(workspace, ago(createdAt), formatBytes(bytes))),
+  ];
   return held.length === 0 ? [words.holdsNothing] : held;
 }
 

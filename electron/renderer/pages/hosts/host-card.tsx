@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useId } from "preact/hooks";
-import type { MigrationSummary, PairedHost } from "../../../../protocol/control.ts";
+import type { Holding, MigrationSummary, PairedHost } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { Facts } from "../../components/facts.tsx";
@@ -35,10 +35,12 @@ export interface HostCardProps {
   /** Null for one that is reached by a socket, which is not paired. */
   readonly paired: PairedHost | null;
   readonly moves: readonly MigrationSummary[];
+  /** What any host holds. */
+  readonly holdings: readonly Holding[];
 }
 
 /** Another host: where it is, what it may do, what it holds. */
-export function HostCard({ name, paired, moves }: HostCardProps): JSX.Element {
+export function HostCard({ name, paired, moves, holdings }: HostCardProps): JSX.Element {
   const words = texts.hosts;
   const titleId = useId();
   const dialog = useSignal<"id" | "rights" | "unpair" | null>(null);
@@ -76,7 +78,7 @@ export function HostCard({ name, paired, moves }: HostCardProps): JSX.Element {
         facts={[
           { name: words.address, values: [paired === null ? words.bySocket : paired.address] },
           ...(paired === null ? [] : [{ name: words.rights, values: rightsText(paired.rights, name) }]),
-          { name: words.holds, values: holdingsText(name, service?.workspaces ?? []) },
+          { name: words.holds, values: holdingsText(name, service?.workspaces ?? [], holdings) },
           { name: words.link, values: [link ?? words.linkUnknown] },
         ]}
       />

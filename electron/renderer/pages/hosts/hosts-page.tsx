@@ -54,7 +54,7 @@ function Others({ hosts, moves }: { readonly hosts: Hosts; readonly moves: reado
         <Knocked key={host.id} host={host} />
       ))}
       {[...names].sort().map((name) => (
-        <HostCard key={name} name={name} paired={paired.get(name) ?? null} moves={moves} />
+        <HostCard key={name} name={name} paired={paired.get(name) ?? null} moves={moves} holdings={hosts.holdings} />
       ))}
     </section>
   );

@@ -11,6 +11,12 @@ export function stateText({ state, doing }: WorkspaceStatus): string {
   return state === "busy" && doing !== null ? texts.workspaces.doing(doing) : texts.workspaces.state[state];
 }
 
+/** What a busy one is busy with. */
+export function busyText({ doing }: WorkspaceStatus): string {
+  const words = texts.workspaces;
+  return doing === null ? words.state.busy : (words.busyWith[doing] ?? words.doing(doing));
+}
+
 export type Light = "recording" | "paused" | "none";
 
 /** Null where there is nothing to record: the machine does not run here. */

@@ -63,7 +63,7 @@ export function MigrateButton({ workspace, service, action }: MigrateButtonProps
       </div>
       {asked.value === null ? null : (
         <MigrateDialog
-          name={name}
+          workspace={workspace}
           peer={asked.value}
           onClose={() => {
             asked.value = null;

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import type { ControlResult } from "../../../../protocol/control.ts";
+import type { ControlResult, WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { ErrorNotice } from "../../components/notice.tsx";
@@ -11,18 +11,21 @@ import { goTo } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
 import { beginMove } from "./begin-move.ts";
 import { estimateText } from "./estimate-text.ts";
+import { layDown } from "./lay-down.ts";
 
 export interface MigrateDialogProps {
-  readonly name: string;
+  readonly workspace: WorkspaceStatus;
   readonly peer: string;
   readonly onClose: () => void;
 }
 
-/** What moving it now would cost, and the way there. */
-export function MigrateDialog({ name, peer, onClose }: MigrateDialogProps): JSX.Element {
+/** What moving it now would cost, and the way there; to a host that does not hold its base, that is laid down first. */
+export function MigrateDialog({ workspace, peer, onClose }: MigrateDialogProps): JSX.Element {
   const words = texts.move;
+  const { name } = workspace;
   const action = useAction();
   const answer = useSignal<ControlResult<"estimate"> | null>(null);
+  const isLacking = useSignal(false);
   useEffect(() => {
     call("estimate", { workspace: name, peer }).then(
       (known) => {
@@ -32,9 +35,19 @@ export function MigrateDialog({ name, peer, onClose }: MigrateDialogProps): JSX.
         answer.value = { estimate: null };
       },
     );
+    call("check", { workspace: name, peer, purpose: "migration" }).then(
+      ({ missing }) => {
+        isLacking.value = missing.some(({ code }) => code === "NOT_FOUND");
+      },
+      // Whatever keeps it from being asked, the move itself will say.
+      () => undefined,
+    );
   }, [name, peer]);
   const move = async (): Promise<void> => {
-    if (await action.run(() => beginMove(name, peer))) goTo("move", name);
+    if (isLacking.value) {
+      void layDown(workspace, peer);
+      onClose();
+    } else if (await action.run(() => beginMove(name, peer))) goTo("move", name);
   };
   const leave = (): void => {
     // The state that it grew from is still being checked; nothing was suspended.
@@ -49,16 +62,16 @@ export function MigrateDialog({ name, peer, onClose }: MigrateDialogProps): JSX.
       actions={
         <>
           <Button onClick={leave}>{texts.shell.cancel}</Button>
-          <Button look="primary" icon="home" submits busy={action.busy.value} onClick={() => undefined}>
-            {words.confirm}
+          <Button look="primary" icon={isLacking.value ? "hosts" : "home"} submits busy={action.busy.value} onClick={() => undefined}>
+            {isLacking.value ? texts.layDown.on(peer) : words.confirm}
           </Button>
         </>
       }
     >
       <p class="estimate" role="status">
-        {estimateText(answer.value, peer)}
+        {isLacking.value ? texts.layDown.lacking(peer) : estimateText(answer.value, peer)}
       </p>
-      <p>{words.dialogText}</p>
+      <p>{isLacking.value ? texts.layDown.lackingText : words.dialogText}</p>
       <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
     </Dialog>
   );

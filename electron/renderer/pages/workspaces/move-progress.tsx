@@ -1,7 +1,6 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import type { ProgressUpdate } from "../../../../common/progress.ts";
-import { formatSeconds } from "../../../../common/quantities.ts";
 import { PhaseTimes } from "../../../../common/time-left.ts";
 import type { WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
@@ -10,6 +9,7 @@ import type { Action } from "../../control/action.ts";
 import { call } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
+import { stepText } from "./step-text.ts";
 
 type Migration = NonNullable<WorkspaceStatus["migration"]>;
 
@@ -27,10 +27,7 @@ export function MoveProgress(props: { readonly name: string; readonly migration:
     <div class="moving">
       <div class="moving-text">
         <strong>{title}</strong>
-        <span>
-          {words.phases[update.phase] ?? update.phase}
-          {leftMs === undefined || leftMs < 1000 ? "" : ` · ${texts.shell.timeLeft(formatSeconds(Math.round(leftMs / 1000)))}`}
-        </span>
+        <span>{stepText(update, leftMs)}</span>
       </div>
       <ProgressBar label={title} done={update.done} total={update.total} />
       {row.error === null ? null : <p class="muted">{row.error}</p>}

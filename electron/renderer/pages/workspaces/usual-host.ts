@@ -10,3 +10,9 @@ export function destinations(workspace: WorkspaceStatus, { host, peers }: Servic
   const rank = (name: string): number => (name === usual ? 0 : generation?.holders.includes(name) === true ? 1 : 2);
   return peers.map(({ name }) => name).sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
+
+/** Hosts that a workspace's generation can be laid down on, by name; one that has none must run, so that one can be made. */
+export function lackingHosts({ owner, base, state, migration, generation }: WorkspaceStatus, { peers }: ServiceStatus): string[] {
+  if (owner !== "here" || migration !== null || (base === null && state !== "running")) return [];
+  return peers.map(({ name }) => name).filter((name) => generation?.holders.includes(name) !== true).sort();
+}

@@ -10,7 +10,8 @@ import { call, serviceState } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
 import { DeleteDialog } from "./delete-dialog.tsx";
-import { factsText, movingText, placeText, stateText } from "./describe.ts";
+import { busyText, factsText, movingText, placeText, stateText } from "./describe.ts";
+import { LayingDown } from "./laying-down.tsx";
 import { MigrateButton } from "./migrate-button.tsx";
 import { MoveProgress } from "./move-progress.tsx";
 import { PowerOffDialog } from "./power-off-dialog.tsx";
@@ -29,7 +30,7 @@ function Actions({ workspace, service, action }: ActionsProps): JSX.Element | nu
   const words = texts.workspaces;
   const { name, owner, state, base } = workspace;
   if (owner !== "here") return null;
-  const busy = action.busy.value || state === "busy";
+  const busy = action.busy.value;
   const disabled = serviceState.value !== "connected";
   const act = (method: "start" | "suspend" | "seal"): void => void action.run(() => call(method, { workspace: name }));
   const startText = state === "suspended" ? words.resume : words.start;
@@ -62,7 +63,13 @@ function Actions({ workspace, service, action }: ActionsProps): JSX.Element | nu
           {startText}
         </Button>
       ) : null}
-      {state === "running" || state === "busy" ? (
+      {state === "busy" ? (
+        <span class="busy-now" role="status">
+          <span class="spinner" aria-hidden="true" />
+          {busyText(workspace)}
+        </span>
+      ) : null}
+      {state === "running" ? (
         <Button icon="pause" label={`${words.suspend}: ${name}`} busy={busy} disabled={disabled} onClick={() => { act("suspend"); }}>
           {words.suspend}
         </Button>
@@ -90,6 +97,7 @@ export function WorkspaceCard({ workspace, service }: { readonly workspace: Work
           <RecordingLight workspace={workspace} />
           <WorkspaceMenu
             workspace={workspace}
+            service={service}
             action={action}
             onDelete={() => {
               dialog.value = "delete";
@@ -109,6 +117,7 @@ export function WorkspaceCard({ workspace, service }: { readonly workspace: Work
         </ul>
         {note === null ? null : <Notice kind="warning">{note}</Notice>}
         <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
+        <LayingDown workspace={workspace} />
         {migration === null ? (
           <div class="card-actions">
             <Actions workspace={workspace} service={service} action={action} />

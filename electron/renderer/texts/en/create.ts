@@ -56,11 +56,7 @@ export const create = {
   guidePair: "Pair the other computer",
   guidePairText: "Homeward runs there too; the two compare their IDs, once.",
   guideLay: "Lay its state down there",
-  guideLayText: "Start the workspace, set it up, and press “Prepare for moving”. Then the other computer gets a copy of that state, over the network or on a disk:",
-  guideLayStart: "Go to the workspace",
-  guideExport: (workspace: string) => `homeward seal ${workspace} --export FOLDER`,
-  guideCreate: (workspace: string, host: string) => `homeward create ${workspace} --from FOLDER --owner ${host}`,
-  guideCreateOn: (host: string) => `and on ${host}, where FOLDER was copied to:`,
+  guideLayText: "Start the workspace and set it up. Then the other computer gets a copy of that state, once; you can go on working meanwhile.",
   guideMove: "Migrate",
   guideMoveText: "Work as you like, then press “Migrate”. Only what the other computer cannot make by itself is sent.",
 };

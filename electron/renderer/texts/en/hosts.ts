@@ -48,7 +48,7 @@ export const hosts = {
   unpairConfirm: "Unpair",
   holds: "What it holds",
   holdsNow: (name: string) => `${name}, which lives there now`,
-  holdsEarlier: (name: string, ago: string) => `an earlier state of ${name}, made ${ago}`,
+  holdsEarlier: (name: string, ago: string, size: string) => `an earlier state of ${name}, made ${ago}, ${size}`,
   holdsNothing: "Nothing of your workspaces yet",
   link: "Link",
   linkSpeed: (speed: string, ago: string) => `${speed} a second, measured when something was moved ${ago}`,
