@@ -19,8 +19,11 @@ async function workAndSuspend(): Promise<void> {
   await near.call("start", { workspace: WORKSPACE });
   const console = await near.console();
   await stillPicture(console);
-  await type(console, "seq 1 3000 | sort > sorted; ls\n");
-  await stillPicture(console);
+  // Several times, so that replaying it takes a while.
+  for (let line = 1; line <= 3; line++) {
+    await type(console, `seq ${String(line)} 3000 | sort > sorted; ls\n`);
+    await stillPicture(console);
+  }
   console.close();
   await near.call("suspend", { workspace: WORKSPACE });
   before = await savedState(near);
