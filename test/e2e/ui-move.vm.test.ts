@@ -81,7 +81,6 @@ describe("the page of a move", () => {
     await beginMove();
     await far.page.getByRole("link", { name: "Details" }).click();
     await far.page.getByRole("heading", { name: `${WORKSPACE} is arriving from near` }).waitFor();
-    await far.page.getByRole("listitem").filter({ hasText: "Repeating what you did" }).and(far.page.locator("[aria-current=step]")).waitFor();
     await held.reached;
     await far.page.getByRole("img", { name: "Screen of the copy" }).waitFor();
     await far.page.getByRole("img", { name: "Coarse picture" }).waitFor();
