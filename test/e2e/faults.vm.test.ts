@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { exited, start } from "../../common/spawn.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "faults", "main.ts");
-/** Its first ten faults are of many kinds, and the ones among them that once found something. */
+/** Its first eight faults are of many kinds, some of which once found something. */
 const SEED = "98594";
 const MINUTES = "1.25";
 
