@@ -12,7 +12,7 @@ addEventListener("hashchange", () => {
   path.value = currentPath();
 });
 
-/** Parts of the path, decoded: `#/workspaces/work/console` is ["workspaces", "work", "console"]. */
+/** Parts of the path, decoded: `#/hosts/pair/ID` is ["hosts", "pair", "ID"]. */
 export const route = computed(() =>
   path.value
     .split("/")
