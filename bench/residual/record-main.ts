@@ -11,6 +11,7 @@ import { readSession, useMachine, wakeMachine } from "../../demo/person.ts";
 import { Phases } from "../../demo/phases.ts";
 import { prepare } from "../../demo/prepare.ts";
 import { WorkFolder } from "../../demo/work-folder.ts";
+import type { Session } from "../../demo/session/format.ts";
 import { WORKSPACE } from "../../demo/workspace-name.ts";
 import { readableEvents, type InputEvent } from "../../protocol/input-log.ts";
 import type { ServiceContext } from "../../service/context.ts";
@@ -24,7 +25,8 @@ import { openHostContext } from "./host-context.ts";
 /**
  * Plays a session on the desktop guest once, suspends it, replays it in several twins, and keeps what a migration has to do
  * with: the generation, the source's state and each twin's, in out/residual/SESSION. The bench `residual` reads such folders.
- *   node bench/residual/record-main.ts [--session NAME] [--replays N]
+ * With --first another session is played before, and sealed, so that the generation is that of a machine in use.
+ *   node bench/residual/record-main.ts [--session NAME] [--first NAME] [--replays N]
  */
 const NEEDED_BYTES = 10e9;
 
@@ -38,8 +40,12 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+function sessionPath(name: string): string {
+  return join(import.meta.dirname, "..", "..", "demo", "sessions", `${name}.json`);
+}
+
 async function demoContext(session: string, cleanup: Cleanup): Promise<DemoContext> {
-  const sessionFile = join(import.meta.dirname, "..", "..", "demo", "sessions", `${session}.json`);
+  const sessionFile = sessionPath(session);
   const linkText = "1mbit,50ms";
   const work = await WorkFolder.create(NEEDED_BYTES);
   cleanup.add(() => work.remove());
@@ -64,8 +70,8 @@ async function demoContext(session: string, cleanup: Cleanup): Promise<DemoConte
   };
 }
 
-/** Plays the session on a host of its own, seals what came of it, and ends the host. */
-async function playOnce(demo: DemoContext): Promise<{ stateDir: string; root: string }> {
+/** Plays one session after the other on a host of its own, seals what comes of each, and ends the host. */
+async function playAll(sessions: readonly Session[], demo: DemoContext): Promise<{ stateDir: string; root: string }> {
   const { phases, signal, work, cleanup } = demo;
   const sealed = await prepare("desktop", demo);
   await work.make("laptop");
@@ -80,11 +86,14 @@ async function playOnce(demo: DemoContext): Promise<{ stateDir: string; root: st
     signal,
   );
   await host.call("create", { workspace: WORKSPACE, from: sealed.dir }, { signal });
-  const client = await wakeMachine(host, noProgress, signal);
-  await phases.run("use it", 60, (progress) => useMachine(client, demo.session, progress, signal));
-  client.close();
-  await host.call("suspend", { workspace: WORKSPACE }, { signal });
-  const { root } = await host.call("seal", { workspace: WORKSPACE }, { signal });
+  let root = "";
+  for (const session of sessions) {
+    const client = await wakeMachine(host, noProgress, signal);
+    await phases.run(`use it: ${session.name}`, 60, (progress) => useMachine(client, session, progress, signal));
+    client.close();
+    await host.call("suspend", { workspace: WORKSPACE }, { signal });
+    ({ root } = await host.call("seal", { workspace: WORKSPACE }, { signal }));
+  }
   await host.suspendAndStop();
   await end();
   return { stateDir: host.stateDir, root };
@@ -125,13 +134,14 @@ async function replayOnce(
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { session: { type: "string", default: "edit" }, replays: { type: "string", default: "3" } },
+    options: { session: { type: "string", default: "edit" }, first: { type: "string" }, replays: { type: "string", default: "3" } },
   });
   const out = join(DUMPS, values.session);
   const cleanup = new Cleanup();
   try {
     const demo = await demoContext(values.session, cleanup);
-    const { stateDir, root } = await playOnce(demo);
+    const first = values.first === undefined ? [] : [await readSession(sessionPath(values.first), "desktop")];
+    const { stateDir, root } = await playAll([...first, demo.session], demo);
     const ctx = await openHostContext(stateDir, cleanup, stop.signal);
     const source = ctx.store.generations.require(root);
     const base = ctx.store.generations.require(source.manifest.parent ?? "");
