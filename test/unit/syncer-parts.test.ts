@@ -13,6 +13,7 @@ import {
   openFileBlocks,
   type GenerationParts,
 } from "../../syncer/index.ts";
+import { deltaPieces } from "../../syncer/delta-pieces.ts";
 import { Lab, randomBlock, seeded, withoutFile } from "./residual-machines.ts";
 import { machine } from "./store-fixtures.ts";
 
@@ -192,6 +193,35 @@ describe("a device-state delta", () => {
     const alone = await encodeDelta(lab.path("target"), null, 3);
     await applyDelta(alone, null, lab.path("out2"));
     expect((await readFile(lab.path("out2"))).equals(target)).toBe(true);
+  });
+
+  test("of a state with a large picture in it finds everything, also behind what grew", async () => {
+    const [picture, rest] = [randomFillSync(Buffer.alloc(4_300_000)), randomFillSync(Buffer.alloc(300_000))];
+    await writeFile(lab.path("base"), Buffer.concat([picture, rest]));
+    await writeFile(lab.path("target"), Buffer.concat([Buffer.alloc(300_000, 7), picture.subarray(0, 4_200_000), rest]));
+    const delta = await encodeDelta(lab.path("target"), lab.path("base"));
+    expect(delta.length).toBeLessThan(3000);
+    await applyDelta(delta, lab.path("base"), lab.path("out"));
+    expect((await readFile(lab.path("out"))).equals(await readFile(lab.path("target")))).toBe(true);
+  });
+
+  test("has pieces that follow each other, each with the same stretch of the base", () => {
+    const mib = 1024 * 1024;
+    for (const bytes of [0, 1, 3 * mib, 4 * mib - 1, 4 * mib, 5.3 * mib, 9 * mib + 7, 100 * mib, 256 * mib]) {
+      const pieces = deltaPieces(Math.floor(bytes), Math.floor(bytes));
+      expect(pieces[0]?.at).toBe(0);
+      pieces.forEach(({ at, length, baseAt, baseLength }, i) => {
+        expect(length).toBeLessThan(4 * mib);
+        expect(baseLength).toBeLessThanOrEqual(4 * mib - 64 * 1024);
+        expect(at + length).toBe(pieces[i + 1]?.at ?? Math.floor(bytes));
+        expect(baseAt).toBeLessThanOrEqual(at);
+        if (bytes >= 4 * mib || bytes < 3.9 * mib) expect(baseAt + baseLength).toBeGreaterThanOrEqual(at + length);
+      });
+    }
+    expect(deltaPieces(10 * mib, 0).every(({ baseLength }) => baseLength === 0)).toBe(true);
+    const [first, ...others] = deltaPieces(mib, 10 * mib);
+    expect(first).toMatchObject({ at: 0, baseAt: 0 });
+    expect((others.at(-1)?.baseAt ?? 0) + (others.at(-1)?.baseLength ?? 0)).toBe(10 * mib);
   });
 
   test("is refused when it is damaged", async () => {
