@@ -13,7 +13,9 @@ import {
   openFileBlocks,
   type GenerationParts,
 } from "../../syncer/index.ts";
+import { BLOCK_BYTES, type BlockDevice } from "../../syncer/block-device.ts";
 import { deltaPieces } from "../../syncer/delta-pieces.ts";
+import { readRuns } from "../../syncer/pieces.ts";
 import { Lab, randomBlock, seeded, withoutFile } from "./residual-machines.ts";
 import { machine } from "./store-fixtures.ts";
 
@@ -175,6 +177,26 @@ describe("a sparse copy", () => {
     });
     await expect(stat(lab.path("b"))).rejects.toMatchObject({ code: "ENOENT" });
   });
+});
+
+test("runs that lie close together are read with one call", async () => {
+  const content = Buffer.alloc(400 * BLOCK_BYTES);
+  for (let block = 0; block < 400; block++) content.fill(block % 251, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+  const calls: (readonly [number, number])[] = [];
+  const device: BlockDevice = {
+    blocks: 400,
+    read: (block, count) => {
+      calls.push([block, count]);
+      return Promise.resolve(Buffer.from(content.subarray(block * BLOCK_BYTES, (block + count) * BLOCK_BYTES)));
+    },
+  };
+  const runs = [
+    ...[{ block: 0, count: 1 }, { block: 9, count: 2 }, { block: 12, count: 1 }, { block: 100, count: 60 }],
+    ...[{ block: 163, count: 1 }, { block: 165, count: 1 }, { block: 300, count: 100 }],
+  ];
+  const wanted = runs.map(({ block, count }) => content.subarray(block * BLOCK_BYTES, (block + count) * BLOCK_BYTES));
+  expect((await readRuns(device, runs)).equals(Buffer.concat(wanted))).toBe(true);
+  expect(calls).toEqual([[0, 13], [100, 64], [165, 1], [300, 100]]);
 });
 
 describe("a device-state delta", () => {
