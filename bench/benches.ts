@@ -9,4 +9,4 @@ import { residual } from "./residual/residual.ts";
 import { zstd } from "./zstd/zstd.ts";
 
 /** Everything that can be measured, in the order of the table. */
-export const BENCHES: readonly Bench[] = [hashing, comparing, zstd, consoleBench, exchange, residual, machines, ...sessions];
+export const BENCHES: readonly Bench[] = [hashing, comparing, zstd, consoleBench, exchange, residual, ...machines, ...sessions];

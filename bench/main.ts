@@ -14,10 +14,14 @@ usage: npm run bench [-- OPTION... NAME...]
   --help        print this
 
 ${BENCHES.map(({ name, about, onRequest }) => `  ${name.padEnd(17)} ${about}${onRequest ? " (only when named)" : ""}`).join("\n")}
-  sessions          all of the last four
+  machines          all of machine-…
+  sessions          all of session-…
 
 The status is 1 when a limit was missed.
 `;
+
+/** Names of several: what is named so, without the s, and something else. */
+const GROUPS = ["machines", "sessions"];
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
@@ -51,7 +55,7 @@ async function runBench(bench: Bench): Promise<NamedLine[]> {
 function chosen(names: readonly string[]): Bench[] {
   if (names.length === 0) return BENCHES.filter(({ onRequest }) => onRequest !== true);
   return names.flatMap((name) => {
-    const found = BENCHES.filter((bench) => bench.name === name || (name === "sessions" && bench.name.startsWith("session-")));
+    const found = BENCHES.filter((bench) => bench.name === name || (GROUPS.includes(name) && bench.name.startsWith(`${name.slice(0, -1)}-`)));
     if (found.length === 0) throw new HomewardError("USAGE", `there is nothing to measure named ${name}`, { hint: USAGE });
     return found;
   });

@@ -3,7 +3,8 @@ import { isMainThread } from "node:worker_threads";
 
 /**
  * Loaded into a service with --import: how long the event loop is held up at most. Measured in processor time of the main
- * thread between two passes of the loop, so that other programs do not disturb it; keeps that thread busy for it.
+ * thread between two looks a millisecond apart, so that other programs do not disturb it: a turn, and what little came just
+ * before it. A look at every pass would keep the thread busy and make garbage, whose collection would be measured.
  * At SIGUSR2 the longest turns so far are written to the file that HOMEWARD_TURNS names, and forgotten.
  */
 const KEPT = 20;
@@ -20,7 +21,7 @@ function watch(file: string): void {
     const tookMs = now - last;
     last = now;
     if (tookMs > (turns.at(-1) ?? 0) || turns.length < KEPT) turns = [...turns, tookMs].sort((a, b) => b - a).slice(0, KEPT);
-    setImmediate(pass);
+    setTimeout(pass, 1);
   };
   process.on("SIGUSR2", () => {
     writeFileSync(file, `${JSON.stringify(turns)}\n`);

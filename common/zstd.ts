@@ -28,10 +28,11 @@ const MAX_WINDOW_LOG = 29;
 const HASH_LOG = 19;
 const CHAIN_LOG = 20;
 /**
- * For what is to be found at a distance: a shorter chain forgets all but the end of a dictionary of some MiB. A device state
- * of 5 MiB with UEFI firmware in it takes 0.8 kB with this instead of 480, and 64 MB of memory for a moment.
+ * For what is to be found at a distance of up to 4 MiB: a shorter chain forgets all but the end of a dictionary of some MiB. A
+ * device state of 5 MiB with UEFI firmware in it takes 0.8 kB with this instead of 480, and twice 32 MB of memory for a
+ * moment: zstd makes these tables for the dictionary, and again for the data.
  */
-const LONG_CHAIN_LOG = 24;
+const LONG_CHAIN_LOG = 23;
 /**
  * zstd takes a dictionary that begins with its own magic number for a trained one and rejects it as corrupt; guest memory
  * may begin with anything, so something harmless comes first.

@@ -39,13 +39,8 @@ export class Bitmap {
   /** How many blocks are set. */
   count(): number {
     let total = 0;
-    for (const byte of this.#bytes) {
-      let rest = byte;
-      while (rest !== 0) {
-        rest &= rest - 1;
-        total++;
-      }
-    }
+    for (let at = 0; at < this.#bytes.length; at++)
+      for (let rest = this.#bytes[at] ?? 0; rest !== 0; rest &= rest - 1) total++;
     return total;
   }
 

@@ -22,8 +22,8 @@ export interface HashStretch {
 const MAGIC = Buffer.from("HWBH");
 const VERSION = 1;
 const HEADER_BYTES = 32;
-/** Blocks whose hashes are read or written at once: 512 KiB. */
-const WINDOW_BLOCKS = 64 * 1024;
+/** Blocks whose hashes are read, looked at or written in one turn of the event loop: 128 KiB. */
+const WINDOW_BLOCKS = 16 * 1024;
 
 function countNonZero(hashes: Buffer): number {
   let count = 0;
@@ -95,7 +95,7 @@ export class BlockHashes {
     return BlockHashes.open(path);
   }
 
-  /** All hashes in order, in stretches of at most 512 KiB. The memory of a stretch is used again for the next. */
+  /** All hashes in order, in stretches of at most 128 KiB. The memory of a stretch is used again for the next. */
   async *stretches(): AsyncGenerator<HashStretch, void, undefined> {
     const window = Buffer.allocUnsafeSlow(WINDOW_BLOCKS * HASH_BYTES);
     for (let block = 0; block < this.blocks; block += WINDOW_BLOCKS)

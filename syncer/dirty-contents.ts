@@ -44,10 +44,12 @@ export class DirtyContents {
 
   /** Looks for every content in the generation, once all blocks were added. */
   async locate(generation: PerDevice<BlockHashes>, options: LocateOptions): Promise<void> {
-    const low = Uint16Array.from(this.#known.low, (bits) => bits >>> 16);
+    const low = new Uint16Array(this.count);
+    const { low: bits } = this.#known;
+    for (let content = 0; content < low.length; content++) low[content] = (bits[content] ?? 0) >>> 16;
     const sought = { contents: this.count, hashBits: HASH_BITS, high: this.#known.high, low };
     // Files are read into memory in order: where one block follows the other there as it does here, few bytes say so.
-    const wanted = new WantedContents(
+    const wanted = await WantedContents.of(
       sought,
       (_content, { device, block }, before) => before?.device === device && before.block + 1 === block,
     );

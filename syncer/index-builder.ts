@@ -2,13 +2,8 @@ import { encodeIndexMessage, type IndexHeader, type IndexRun } from "../protocol
 import { MAX_INDEX_HASHES, MAX_INDEX_RUNS } from "../protocol/residual/index-message.ts";
 import { HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 
-interface Growing {
-  kind: IndexRun["kind"];
-  block: number;
-  count: number;
-  /** The content of a repeat, or the generation's block; of no meaning otherwise. */
-  target: number;
-}
+/** The last run may become longer. */
+type Growing = IndexRun & { count: number };
 
 /** Collects dirty blocks, device by device in ascending order, into index messages. */
 export class IndexBuilder {
@@ -33,32 +28,38 @@ export class IndexBuilder {
   }
 
   zero(block: number): void {
-    this.#add("zero", block, 0);
+    const run = this.#adjacent(block);
+    if (run?.kind === "zero") run.count++;
+    else this.#runs.push({ kind: "zero", block, count: 1 });
   }
 
   /** @param hash 8 bytes of SHA-1 of a content that is new in this index */
   hashed(block: number, hash: Uint8Array): void {
     this.#hashes.set(hash, this.#hashCount * HASH_BYTES);
     this.#hashCount++;
-    this.#add("hashed", block, 0);
+    const run = this.#adjacent(block);
+    if (run?.kind === "hashed") run.count++;
+    else this.#runs.push({ kind: "hashed", block, count: 1 });
   }
 
   /** @param content number of the content that this block repeats */
   repeat(block: number, content: number): void {
-    this.#add("repeat", block, content);
+    const run = this.#adjacent(block);
+    if (run?.kind === "repeat" && run.content + run.count === content) run.count++;
+    else this.#runs.push({ kind: "repeat", block, count: 1, content });
   }
 
   /** @param from the generation's block with the same content, its RAM's numbered first, then its disk's */
   generation(block: number, from: number): void {
-    this.#add("generation", block, from);
+    const run = this.#adjacent(block);
+    if (run?.kind === "generation" && run.from + run.count === from) run.count++;
+    else this.#runs.push({ kind: "generation", block, count: 1, from });
   }
 
-  #add(kind: IndexRun["kind"], block: number, target: number): void {
+  /** The last run, if the block follows on it. */
+  #adjacent(block: number): Growing | undefined {
     const run = this.#runs.at(-1);
-    const adjacent = run?.kind === kind && run.block + run.count === block;
-    const points = kind === "repeat" || kind === "generation";
-    if (adjacent && (!points || run.target + run.count === target)) run.count++;
-    else this.#runs.push({ kind, block, count: 1, target });
+    return run !== undefined && run.block + run.count === block ? run : undefined;
   }
 
   /** The blocks since the last flush as a message; the next ones belong to `nextDevice`. */
@@ -69,7 +70,7 @@ export class IndexBuilder {
         last: nextDevice === null,
         header: this.#sequence === 0 ? this.#header : undefined,
         device: this.#device,
-        runs: this.#runs.map(asRun),
+        runs: this.#runs,
         hashes: this.#hashes.subarray(0, this.#hashCount * HASH_BYTES),
       },
       this.#header.hashBits,
@@ -80,10 +81,4 @@ export class IndexBuilder {
     this.#device = nextDevice ?? this.#device;
     return message;
   }
-}
-
-function asRun({ kind, block, count, target }: Growing): IndexRun {
-  if (kind === "repeat") return { kind, block, count, content: target };
-  if (kind === "generation") return { kind, block, count, from: target };
-  return { kind, block, count };
 }

@@ -69,18 +69,46 @@ export function blocksIn(runs: readonly BlockRange[]): number {
   return runs.reduce((sum, run) => sum + run.count, 0);
 }
 
+/** Blocks between two runs that are read along with them: a call costs more than so much more data. */
+const GAP_BLOCKS = 8;
+/** Blocks of one such call at most. */
+const STRETCH_BLOCKS = 64;
+
+/** Runs that are read with one call. */
+interface Stretch {
+  readonly runs: BlockRange[];
+  end: number;
+}
+
+function stretches(runs: readonly BlockRange[]): Stretch[] {
+  const all: Stretch[] = [];
+  for (const run of runs) {
+    const [last, end] = [all.at(-1), run.block + run.count];
+    const start = last?.runs[0]?.block ?? 0;
+    const isNear = last !== undefined && run.block >= last.end && run.block - last.end <= GAP_BLOCKS;
+    if (!isNear || end - start > STRETCH_BLOCKS) all.push({ runs: [run], end });
+    else {
+      last.runs.push(run);
+      last.end = end;
+    }
+  }
+  return all;
+}
+
 /** Reads several runs into one buffer, in order. */
 export async function readRuns(device: BlockDevice, runs: readonly BlockRange[]): Promise<Buffer> {
   const [first] = runs;
   if (first !== undefined && runs.length === 1) return device.read(first.block, first.count);
   const joined = Buffer.allocUnsafeSlow(blocksIn(runs) * BLOCK_BYTES);
-  let at = 0;
+  let to = 0;
   await Promise.all(
-    runs.map(async (run) => {
-      const to = at;
-      at += run.count * BLOCK_BYTES;
-      const data = await device.read(run.block, run.count);
-      data.copy(joined, to);
+    stretches(runs).map(async (stretch) => {
+      const start = stretch.runs[0]?.block ?? 0;
+      let at = to;
+      to += blocksIn(stretch.runs) * BLOCK_BYTES;
+      const data = await device.read(start, stretch.end - start);
+      for (const { block, count } of stretch.runs)
+        at += data.copy(joined, at, (block - start) * BLOCK_BYTES, (block - start + count) * BLOCK_BYTES);
       freeBuffer(data);
     }),
   );

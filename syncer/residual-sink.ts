@@ -124,7 +124,7 @@ export class ResidualSink {
   async resolve(): Promise<Buffer[]> {
     if (!this.#index.complete) throw new HomewardError("PEER", "the other host's index ends early");
     // The content's own address is more likely than any other to be no false hit.
-    const wanted = new WantedContents(this.#index, (content, { device, block }) => {
+    const wanted = await WantedContents.of(this.#index, (content, { device, block }) => {
       const own = this.#index.place(content);
       return own.block === block && own.device === device;
     });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 import { tableSize } from "./distinct.ts";
 import type { Place } from "./places.ts";
@@ -14,6 +15,8 @@ export interface SoughtContents {
 }
 
 const EMPTY = 0xffff_ffff;
+/** Contents entered into the table in one turn of the event loop. */
+const CONTENTS_PER_TURN = 16 * 1024;
 /** Codes of #where; a content not found has 0. */
 const WHERE: readonly (DeviceName | undefined)[] = [undefined, ...DEVICES];
 
@@ -37,8 +40,7 @@ export class WantedContents {
   readonly #shift: number;
   #missing: number;
 
-  /** @param isBetter without it the first place is as good as any */
-  constructor(sought: SoughtContents, isBetter: IsBetter = () => false) {
+  private constructor(sought: SoughtContents, isBetter: IsBetter) {
     this.#isBetter = isBetter;
     this.#high = sought.high;
     this.#low = sought.low;
@@ -49,10 +51,18 @@ export class WantedContents {
     this.#highMask = bits >= 32 ? 0xffff_ffff : (0xffff_ffff << (32 - bits)) >>> 0;
     this.#lowMask = bits <= 32 ? 0 : (0xffff << (48 - bits)) & 0xffff;
     // Without hashes nothing can be found.
-    const entries = bits === 0 ? 0 : sought.contents;
-    this.#table = new Uint32Array(tableSize(entries)).fill(EMPTY);
+    this.#table = new Uint32Array(tableSize(bits === 0 ? 0 : sought.contents)).fill(EMPTY);
     this.#shift = 32 - Math.log2(this.#table.length);
-    for (let content = 0; content < entries; content++) this.#insert(content);
+  }
+
+  /** @param isBetter without it the first place is as good as any */
+  static async of(sought: SoughtContents, isBetter: IsBetter = () => false): Promise<WantedContents> {
+    const wanted = new WantedContents(sought, isBetter);
+    for (let content = 0; content < sought.contents && sought.hashBits > 0; content++) {
+      wanted.#insert(content);
+      if (content % CONTENTS_PER_TURN === CONTENTS_PER_TURN - 1) await setImmediate();
+    }
+    return wanted;
   }
 
   /** How many contents were not found so far. */

@@ -75,6 +75,10 @@ async function measure(context: BenchContext, session: string, guest: GuestName)
       const bytes = (await link.settledBytes()) - before;
       lines.push({ what: `${mode}, ${rate} Mbit/s, level ${report.level}`, value: bytes / 1e3, unit: "kB" });
       lines.push({ what: "  from click to usable", value: report.phases.click_to_usable_s, unit: "s" });
+      for (const note of report.notes) context.say(`  ${note}`);
+      // Without it nobody can tell a costly session from a replay that a busy computer spoilt.
+      const { total, matched } = report.checkpoints;
+      if (mode === "replay") lines.push({ what: "  pictures that matched", value: (100 * matched) / total, unit: "%" });
     }
     lines.push({ what: `stop and copy, ${rate} Mbit/s, level 3`, value: copied / 1e3, unit: "kB" });
     // Packing and sending overlap: the slower one decides.

@@ -112,7 +112,7 @@ function requireBase(ctx: ServiceContext, asked: Pick<Offer, "workspace" | "base
   const { workspace, machine } = asked;
   const base = ctx.store.generations.get(asked.base);
   if (base === null)
-    throw new HomewardError("NOT_FOUND", `${ctx.hostName} has no copy of the generation that ${workspace} grew from`, {
+    throw new HomewardError("NOT_FOUND", lacking(ctx, workspace, from), {
       hint: `On ${from}: homeward push ${workspace} ${ctx.hostName}`,
       data: { root: asked.base },
     });
@@ -123,6 +123,14 @@ function requireBase(ctx: ServiceContext, asked: Pick<Offer, "workspace" | "base
       { hint: `Seal it anew, and push it to ${ctx.hostName}.`, data: { root: base.root } },
     );
   return base;
+}
+
+/** What is here instead of the generation that is asked for: none of that workspace, or one from before it was sealed anew. */
+function lacking(ctx: ServiceContext, workspace: string, from: string): string {
+  const held = ctx.store.workspaces.get(workspace)?.base ?? null;
+  return held === null || ctx.store.generations.get(held) === null
+    ? `${ctx.hostName} has no copy of the generation that ${workspace} grew from`
+    : `${ctx.hostName} has only an older generation of ${workspace}, which was sealed anew on ${from}`;
 }
 
 /**

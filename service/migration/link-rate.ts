@@ -7,6 +7,8 @@ const ROUND_TRIPS = 3;
 /** More samples would only cost pings. */
 const MAX_SAMPLES = 8;
 const MBIT = 1e6;
+/** Below this the residual is compressed as hard as can be. */
+const SLOW_BITS = 20 * MBIT;
 
 /**
  * How fast bytes get through to the other host. A transfer is timed until the pong to a ping right behind it, because the
@@ -23,7 +25,7 @@ export class LinkRate {
     this.#link = link;
   }
 
-  /** The best rate seen so far; null before the first transfer that was long enough. Infinity: too fast to tell. */
+  /** The best rate seen so far; null before the first transfer that told something. Infinity: too fast to tell. */
   get bitsPerSecond(): number | null {
     return this.#bitsPerSecond;
   }
@@ -46,19 +48,21 @@ export class LinkRate {
     const roundTrips: number[] = [];
     for (let i = 0; i < ROUND_TRIPS; i++) roundTrips.push(await this.#link.ping());
     const rate = transferRate(bytes, elapsedMs, roundTrips);
-    this.#bitsPerSecond = Math.max(this.#bitsPerSecond ?? 0, rate);
+    if (rate !== null) this.#bitsPerSecond = Math.max(this.#bitsPerSecond ?? 0, rate);
   }
 }
 
 /**
  * Bits a second of a transfer that took `elapsedMs` including one round trip, given round trips (milliseconds) of the same
- * time. Infinity when the transfer's own part is no longer than those differ among themselves.
+ * time. Infinity when the transfer's own part is no longer than those differ among themselves; null when they differ by so
+ * much, on a busy computer, that even a slow link could hide in it.
  */
-export function transferRate(bytes: number, elapsedMs: number, roundTripsMs: readonly number[]): number {
+export function transferRate(bytes: number, elapsedMs: number, roundTripsMs: readonly number[]): number | null {
   const shortest = Math.min(...roundTripsMs);
   const spread = Math.max(...roundTripsMs) - shortest;
   const transferMs = elapsedMs - shortest;
-  return transferMs <= Math.max(spread, 1) ? Infinity : (bytes * 8 * 1000) / transferMs;
+  if (transferMs > Math.max(spread, 1)) return (bytes * 8 * 1000) / transferMs;
+  return spread > (bytes * 8 * 1000) / SLOW_BITS ? null : Infinity;
 }
 
 /**
@@ -68,5 +72,5 @@ export function transferRate(bytes: number, elapsedMs: number, roundTripsMs: rea
 export function residualLevel(bitsPerSecond: number | null): number {
   if (bitsPerSecond === null) return 19;
   if (bitsPerSecond >= 100 * MBIT) return 3;
-  return bitsPerSecond >= 20 * MBIT ? 9 : 19;
+  return bitsPerSecond >= SLOW_BITS ? 9 : 19;
 }

@@ -278,7 +278,7 @@ describe("after all of this", () => {
     await far.call("seal", { workspace: "second" });
     const refused = far.call("migrate", { workspace: "second", peer: "near", mode: "overlay" });
     expect(await failure(refused)).toMatchObject(
-      refusal("NOT_FOUND", /near has no copy of the generation that second grew from/, /second goes on here.*homeward push second near/),
+      refusal("NOT_FOUND", /near has only an older generation of second, which was sealed anew on far/, /second goes on here.*homeward push second near/),
     );
     const { workspaces } = await far.call("status", {});
     expect(workspaces.find(({ name }) => name === "second")).toMatchObject({ owner: "here", state: "running" });

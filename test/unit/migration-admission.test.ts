@@ -115,6 +115,13 @@ describe("an offer", () => {
       hint: expect.stringMatching(/homeward push desk far/) as string,
       data: { root: rootOf("b") },
     });
+    // A workspace that moved, and was then sealed anew where it came from.
+    store.workspaces.insert(workspace("desk", [], { owner: "near", state: "away", base: ROOT }));
+    await expect(decide({ base: rootOf("b") })).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      message: "far has only an older generation of desk, which was sealed anew on near",
+      hint: "On near: homeward push desk far",
+    });
     host.damaged = true;
     await expect(decide()).rejects.toMatchObject({ code: "DAMAGED", hint: expect.stringMatching(/Delete desk on far/) as string });
   });

@@ -9,24 +9,29 @@ describe("the link's rate", () => {
     expect(transferRate(125_000, 1050, [50, 52, 60])).toBeCloseTo(1e6);
   });
   it("is called too fast to tell when round trips differ by more than the transfer took", () => {
-    expect(transferRate(15_000, 9, [2, 10, 3])).toBe(Infinity);
+    expect(transferRate(15_000, 6, [2, 7, 3])).toBe(Infinity);
     expect(transferRate(15_000, 2.5, [2, 2, 2])).toBe(Infinity);
   });
+  it("is not known when round trips differ by as much as a slow link would take", () => {
+    expect(transferRate(35_000, 330, [310, 400, 350])).toBeNull();
+    expect(transferRate(15_000, 9, [2, 10, 3])).toBeNull();
+  });
   it("is found out from a transfer", async () => {
-    for (const [bitsPerSecond, level] of [
-      [1e6, 19],
-      [Infinity, 3],
+    for (const [bitsPerSecond, bytes, levels] of [
+      [1e6, 20_000, [19]],
+      // So long that a busy computer does not hide it.
+      [Infinity, 1_000_000, [3, 9]],
     ] as const) {
       const { a, b } = await links({ bitsPerSecond });
       const rate = new LinkRate(a);
       const startedMs = performance.now();
-      await a.sendBytes("index", Buffer.alloc(20_000));
-      rate.note(20_000, startedMs);
+      await a.sendBytes("residual", Buffer.alloc(bytes));
+      rate.note(bytes, startedMs);
       await b.receive();
       await expect.poll(() => rate.bitsPerSecond).not.toBeNull();
       if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeGreaterThan(bitsPerSecond / 3);
       if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeLessThan(bitsPerSecond * 3);
-      expect(residualLevel(rate.bitsPerSecond)).toBe(level);
+      expect(levels).toContain(residualLevel(rate.bitsPerSecond));
     }
   });
   it("decides how hard to compress", () => {

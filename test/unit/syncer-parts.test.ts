@@ -13,6 +13,9 @@ import {
   openFileBlocks,
   type GenerationParts,
 } from "../../syncer/index.ts";
+import { BLOCK_BYTES, type BlockDevice } from "../../syncer/block-device.ts";
+import { deltaPieces } from "../../syncer/delta-pieces.ts";
+import { readRuns } from "../../syncer/pieces.ts";
 import { Lab, randomBlock, seeded, withoutFile } from "./residual-machines.ts";
 import { machine } from "./store-fixtures.ts";
 
@@ -176,6 +179,26 @@ describe("a sparse copy", () => {
   });
 });
 
+test("runs that lie close together are read with one call", async () => {
+  const content = Buffer.alloc(400 * BLOCK_BYTES);
+  for (let block = 0; block < 400; block++) content.fill(block % 251, block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+  const calls: (readonly [number, number])[] = [];
+  const device: BlockDevice = {
+    blocks: 400,
+    read: (block, count) => {
+      calls.push([block, count]);
+      return Promise.resolve(Buffer.from(content.subarray(block * BLOCK_BYTES, (block + count) * BLOCK_BYTES)));
+    },
+  };
+  const runs = [
+    ...[{ block: 0, count: 1 }, { block: 9, count: 2 }, { block: 12, count: 1 }, { block: 100, count: 60 }],
+    ...[{ block: 163, count: 1 }, { block: 165, count: 1 }, { block: 300, count: 100 }],
+  ];
+  const wanted = runs.map(({ block, count }) => content.subarray(block * BLOCK_BYTES, (block + count) * BLOCK_BYTES));
+  expect((await readRuns(device, runs)).equals(Buffer.concat(wanted))).toBe(true);
+  expect(calls).toEqual([[0, 13], [100, 64], [165, 1], [300, 100]]);
+});
+
 describe("a device-state delta", () => {
   test("is small, exact and refuses another base", async () => {
     const base = randomFillSync(Buffer.alloc(3_000_000));
@@ -192,6 +215,35 @@ describe("a device-state delta", () => {
     const alone = await encodeDelta(lab.path("target"), null, 3);
     await applyDelta(alone, null, lab.path("out2"));
     expect((await readFile(lab.path("out2"))).equals(target)).toBe(true);
+  });
+
+  test("of a state with a large picture in it finds everything, also behind what grew", async () => {
+    const [picture, rest] = [randomFillSync(Buffer.alloc(4_300_000)), randomFillSync(Buffer.alloc(300_000))];
+    await writeFile(lab.path("base"), Buffer.concat([picture, rest]));
+    await writeFile(lab.path("target"), Buffer.concat([Buffer.alloc(300_000, 7), picture.subarray(0, 4_200_000), rest]));
+    const delta = await encodeDelta(lab.path("target"), lab.path("base"));
+    expect(delta.length).toBeLessThan(3000);
+    await applyDelta(delta, lab.path("base"), lab.path("out"));
+    expect((await readFile(lab.path("out"))).equals(await readFile(lab.path("target")))).toBe(true);
+  });
+
+  test("has pieces that follow each other, each with the same stretch of the base", () => {
+    const mib = 1024 * 1024;
+    for (const bytes of [0, 1, 3 * mib, 4 * mib - 1, 4 * mib, 5.3 * mib, 9 * mib + 7, 100 * mib, 256 * mib]) {
+      const pieces = deltaPieces(Math.floor(bytes), Math.floor(bytes));
+      expect(pieces[0]?.at).toBe(0);
+      pieces.forEach(({ at, length, baseAt, baseLength }, i) => {
+        expect(length).toBeLessThan(4 * mib);
+        expect(baseLength).toBeLessThanOrEqual(4 * mib - 64 * 1024);
+        expect(at + length).toBe(pieces[i + 1]?.at ?? Math.floor(bytes));
+        expect(baseAt).toBeLessThanOrEqual(at);
+        if (bytes >= 4 * mib || bytes < 3.9 * mib) expect(baseAt + baseLength).toBeGreaterThanOrEqual(at + length);
+      });
+    }
+    expect(deltaPieces(10 * mib, 0).every(({ baseLength }) => baseLength === 0)).toBe(true);
+    const [first, ...others] = deltaPieces(mib, 10 * mib);
+    expect(first).toMatchObject({ at: 0, baseAt: 0 });
+    expect((others.at(-1)?.baseAt ?? 0) + (others.at(-1)?.baseLength ?? 0)).toBe(10 * mib);
   });
 
   test("is refused when it is damaged", async () => {

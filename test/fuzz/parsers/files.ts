@@ -256,16 +256,17 @@ export function blockHashes(dir: string): FuzzedParser {
 /** The device state as it crosses the link. */
 export function deviceDelta(dir: string): FuzzedParser {
   const [base, target, out] = ["base", "target", "out"].map((name) => join(dir, name)) as [string, string, string];
+  const abc = zstdCompressSync("abc");
   return {
     name: "device-delta",
-    code: [{ file: "syncer/delta.ts", functions: ["applyDelta", "readState", "check"] }],
+    code: [{ file: "syncer/delta.ts", functions: ["applyDelta", "apply", "check"] }],
     shape: "bytes",
     codes: ["DAMAGED", "PEER"],
     // What is unpacked comes in pieces of this.
     largestBytes: 1024 * 1024,
     refused: [
-      new ByteWriter().bytes(Buffer.from("HWDD\x01\0")).bytes(Buffer.alloc(8)).varint(2 ** 30).finish(),
-      new ByteWriter().bytes(Buffer.from("HWDD\x01\0")).bytes(Buffer.alloc(8)).varint(5).bytes(zstdCompressSync("abc")).finish(),
+      new ByteWriter().bytes(Buffer.from("HWDD\x02\0")).bytes(Buffer.alloc(8)).varint(2 ** 30).finish(),
+      new ByteWriter().bytes(Buffer.from("HWDD\x02\0")).bytes(Buffer.alloc(8)).varint(5).varint(abc.length).bytes(abc).finish(),
     ],
     valid: async (random) => {
       const deltas: Buffer[] = [];
