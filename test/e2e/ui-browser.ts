@@ -1,22 +1,15 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
 import type { TestHost } from "./migration-hosts.ts";
 
-/** Debian's, see scripts/packages.txt. */
-const CHROMIUM = "/usr/bin/chromium";
+export { launchBrowser } from "../../bench/pages/browser.ts";
+
 /** Pictures of pages, to be looked at. */
 const SCREENSHOTS = join(import.meta.dirname, "..", "..", "out", "screenshots");
 export const UI_TIMEOUT_MS = 60_000;
-
-/** @param args more of Chromium's own options */
-export function launchBrowser(...args: readonly string[]): Promise<Browser> {
-  // As root Chromium's own sandbox cannot be set up.
-  const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath: CHROMIUM, args: [...asRoot, ...args] });
-}
 
 /** A tab with Homeward's pages, and what went wrong in it. */
 export interface UiPage {
