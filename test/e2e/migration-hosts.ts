@@ -171,6 +171,25 @@ export async function makeTinyWithHost(near: TestHost): Promise<void> {
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg", hostLoopback: true });
 }
 
+/** Starts the workspace, and seals it at the tiny guest's prompt. @param exportTo a folder that also gets the generation */
+export async function sealAtPrompt(host: TestHost, exportTo?: string): Promise<void> {
+  await host.call("start", { workspace: WORKSPACE });
+  const console = await host.console();
+  await promptShown(console);
+  // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
+  await type(console, "clear\n");
+  await stillPicture(console, 1500);
+  console.close();
+  await host.call("seal", { workspace: WORKSPACE, ...(exportTo === undefined ? {} : { export: exportTo }) });
+}
+
+/** Ends services and their machines, and removes all that is theirs. @param dir where all of them are */
+export async function removeHosts(dir: string, ...hosts: readonly TestHost[]): Promise<void> {
+  await Promise.allSettled(hosts.map((host) => host.end()));
+  for (const { state } of hosts) await removeRunFolders(state);
+  await rm(dir, { recursive: true, force: true });
+}
+
 /** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
 export class TwoHosts {
   readonly dir: string;
@@ -201,15 +220,8 @@ export class TwoHosts {
     const hosts = new TwoHosts(dir, relay, patienceMinutes);
     await Promise.all([hosts.near.start(), hosts.far.start()]);
     await make(hosts.near, dir);
-    await hosts.near.call("start", { workspace: WORKSPACE });
-    const console = await hosts.near.console();
-    await promptShown(console);
-    // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
-    await type(console, "clear\n");
-    await stillPicture(console, 1500);
     const copy = hosts.exported;
-    await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
-    console.close();
+    await sealAtPrompt(hosts.near, copy);
     const { hostLoopback } = await hosts.near.workspace();
     await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true, hostLoopback });
     return hosts;
@@ -217,9 +229,7 @@ export class TwoHosts {
 
   async end(): Promise<void> {
     await this.relay.close();
-    await Promise.allSettled([this.near.end(), this.far.end()]);
-    for (const { state } of [this.near, this.far]) await removeRunFolders(state);
-    await rm(this.dir, { recursive: true, force: true });
+    await removeHosts(this.dir, this.near, this.far);
   }
 }
 

@@ -1,13 +1,14 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openIdentity } from "../../service/peers/identity.ts";
 import { dialTls } from "../../service/peers/tls.ts";
 import { StatePaths } from "../../service/store/paths.ts";
-import { eventually, failure, removeRunFolders, TestHost } from "./migration-hosts.ts";
+import { eventually, failure, removeHosts, TestHost } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
+import { tabTo } from "./ui-hands.ts";
 
 /** Two services that know nobody, each with its pages, and a third whose door is shut. */
 let dir: string;
@@ -29,27 +30,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser.close();
-  for (const host of [near, far, shut]) {
-    await host.end();
-    await removeRunFolders(host.state);
-  }
-  await rm(dir, { recursive: true, force: true });
+  await removeHosts(dir, near, far, shut);
 });
 
 async function addressOf(host: TestHost): Promise<string> {
   return String((await host.call("hosts", {})).listen);
-}
-
-/** Goes on with Tab until what is focused has that name, as a person does who sees where the focus is. */
-async function tabTo(page: Page, name: string): Promise<void> {
-  for (let presses = 0; presses < 60; presses++) {
-    const focused = await page.evaluate<string>(
-      "(() => { const at = document.activeElement; return [at?.ariaLabel, at?.textContent, at?.closest('label')?.textContent, at?.labels?.[0]?.textContent].join('|'); })()",
-    );
-    if (focused.split("|").some((text) => text.trim() === name)) return;
-    await page.keyboard.press("Tab");
-  }
-  throw new Error(`the keyboard does not lead to ${name}`);
 }
 
 describe("the first run", () => {
