@@ -98,7 +98,7 @@ describe("a workspace that no other host holds", () => {
     await page.getByRole("link", { name: "Hosts" }).click();
     await page.getByRole("article", { name: "far" }).getByText(/^an earlier state of desk, made .*, .*MB$/).waitFor();
     await page.getByRole("article", { name: "far" }).getByText(/B of disk and .*B of memory free$/).waitFor();
-    await lookAt(page, "hosts-holding");
+    await lookAt(page, "hosts");
     expect(complaints).toEqual([]);
   });
 });
