@@ -221,14 +221,27 @@ export const controlMethods = {
       estimate: z.strictObject({ bytes: countSchema, seconds: z.number().nonnegative() }).nullable(),
     }),
   },
-  /** Stops the migration of a workspace away from this host, as if its own call were cancelled. Its call says what came of it. */
-  cancel: { params: workspaceParams, result: z.strictObject({}) },
+  /**
+   * Stops the migration of a workspace away from this host, or the laying down of its base, as if its own call were cancelled.
+   * Its call says what came of it. What a laying down failed with is forgotten.
+   */
+  cancel: {
+    params: z.strictObject({ workspace: nameSchema, of: z.enum(["migration", "push"]).default("migration") }),
+    result: z.strictObject({}),
+  },
   /**
    * Lays the workspace's base generation down on `peer`, which then knows the workspace as this host's. One that was cut off
-   * goes on where it was. `bytesPerSecond`: sends no faster.
+   * goes on where it was. `bytesPerSecond`: sends no faster. `seal`: makes a generation first if there is none. `detached`: goes on
+   * when the client has gone; the workspace's status says how far it is, and what it failed with.
    */
   push: {
-    params: z.strictObject({ workspace: nameSchema, peer: nameSchema, bytesPerSecond: z.int().min(1024).optional() }),
+    params: z.strictObject({
+      workspace: nameSchema,
+      peer: nameSchema,
+      bytesPerSecond: z.int().min(1024).optional(),
+      seal: z.boolean().default(false),
+      detached: z.boolean().default(false),
+    }),
     result: pushResultSchema,
   },
   /** Asks `peer` what keeps it from taking the workspace, or from holding its base generation; nothing is done. */
@@ -279,7 +292,7 @@ export const controlMethods = {
       report: migrationReportSchema.nullable(),
     }),
   },
-  /** This host's ID, the hosts that it is paired with, what they hold, and strangers that knocked. `ask`: asks them now. */
+  /** This host's ID, the hosts that it is paired with, what they hold, and strangers that knocked. `ask`: asks them now, also for their room. */
   hosts: { params: z.strictObject({ ask: z.boolean().default(false) }), result: hostsSchema },
   /** Makes a host known by its ID, or gives a known one of that name another address and other rights. */
   pair: { params: pairParams, result: pairedHostSchema },

@@ -8,6 +8,7 @@ import type { AcceleratorProbe } from "../vm/accelerator.ts";
 import type { Picture } from "../vm/rfb/shrink.ts";
 import type { GenerationCheck } from "./generation-check.ts";
 import type { Right } from "./peers/rights.ts";
+import type { LayDowns } from "./push/lay-downs.ts";
 import type { RunDirs } from "./run-dirs.ts";
 import type { Store } from "./store/store.ts";
 import type { Workspaces } from "./workspaces/workspaces.ts";
@@ -93,6 +94,7 @@ export interface ServiceContext {
   readonly generationCheck: GenerationCheck;
   readonly peers: Peers;
   readonly activity: Activity;
+  readonly layDowns: LayDowns;
   readonly log: Logger;
   /** A twin's input is typed and clicked in a viewer's window, not sent to its QEMU. */
   readonly replayInViewer: boolean;

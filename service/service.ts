@@ -18,6 +18,7 @@ import { PairedHosts } from "./peers/paired-hosts.ts";
 import { PeerDirectory } from "./peers/peer-directory.ts";
 import { PeerListener } from "./peers/peer-listener.ts";
 import { TlsListener, type TlsListenerOptions } from "./peers/tls-listener.ts";
+import { LayDowns } from "./push/lay-downs.ts";
 import { RunDirs } from "./run-dirs.ts";
 import { Store } from "./store/store.ts";
 import type { WorkspaceDeps } from "./workspaces/dependencies.ts";
@@ -142,7 +143,8 @@ export class Service {
       const paired = new PairedHosts({ table: store.pairings, hostName, claimed, identity, sshConfig });
       const directory = new PeerDirectory(hostName, store, paired, peers);
       const { patienceMs, replayInViewer } = options;
-      await service.#open({ ...deps, workspaces, peers: directory, requireHardware, patienceMs, replayInViewer }, { deps, paired, identity }, options);
+      const layDowns = new LayDowns();
+      await service.#open({ ...deps, workspaces, peers: directory, layDowns, requireHardware, patienceMs, replayInViewer }, { deps, paired, identity }, options);
       log.info({ stateDir, peers: [...peers.keys()] }, "ready");
       return service;
     } catch (error) {

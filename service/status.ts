@@ -31,6 +31,7 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     generation: generationStatus(ctx, workspace),
     writtenBytes: await writtenBytes(ctx, workspace),
     lastMove: lastMove(ctx, workspace.name),
+    layDown: ctx.layDowns.get(workspace.name),
     migration: migration === undefined ? null : migrationStatus(ctx, migration),
     recordingPaused: record.recordingPaused,
     hostLoopback: record.hostLoopback,

@@ -3,6 +3,7 @@ import type { Cleanup } from "../../demo/cleanup.ts";
 import { Activity, type ServiceContext } from "../../service/context.ts";
 import { GenerationCheck } from "../../service/generation-check.ts";
 import { openLog } from "../../service/log.ts";
+import { LayDowns } from "../../service/push/lay-downs.ts";
 import { RunDirs } from "../../service/run-dirs.ts";
 import { Store } from "../../service/store/store.ts";
 import { Workspaces } from "../../service/workspaces/workspaces.ts";
@@ -43,6 +44,7 @@ export async function openHostContext(stateDir: string, cleanup: Cleanup, stoppi
     ...deps,
     workspaces: await Workspaces.open(deps),
     peers,
+    layDowns: new LayDowns(),
     replayInViewer: false,
     patienceMs: 0,
     requireHardware: () => Promise.resolve(),

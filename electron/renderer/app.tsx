@@ -13,7 +13,9 @@ import { hrefOf, route } from "./router.ts";
 import { texts } from "./texts/texts.ts";
 
 function Navigation(): JSX.Element {
-  const [section = PAGES[0]?.pattern[0]] = route.value;
+  // Pages that are reached from no other belong to the first, where workspaces are.
+  const [first] = route.value;
+  const section = PAGES.find(({ pattern, navigation }) => navigation !== null && pattern[0] === first)?.pattern[0] ?? PAGES[0]?.pattern[0];
   return (
     <nav class="navigation" aria-label={texts.shell.mainNavigation}>
       <div class="brand">
@@ -24,7 +26,7 @@ function Navigation(): JSX.Element {
         {PAGES.map(({ pattern, navigation }) =>
           navigation === null ? null : (
             <li key={navigation.text}>
-              <a href={hrefOf(...pattern)} aria-current={pattern[0] === section ? "page" : undefined}>
+              <a href={hrefOf(...pattern)} aria-current={pattern[0] !== section ? undefined : route.value.length < 2 && (first ?? section) === section ? "page" : "true"}>
                 <Icon name={navigation.icon} />
                 {navigation.text}
               </a>

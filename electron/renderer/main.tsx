@@ -7,10 +7,8 @@ import "./styles/forms.css";
 import "./styles/reports.css";
 import "./styles/console.css";
 import "./styles/move.css";
-import { render } from "preact";
-import { App } from "./app.tsx";
-import { connectToService } from "./control/service.ts";
 
-const root = document.getElementById("app");
-if (root !== null) render(<App />, root);
-void connectToService();
+// One after the other, each in a task of its own: to make all schemas and all pages at once would hold the first page up.
+await import("../../protocol/control.ts");
+const { start } = await import("./start.tsx");
+start();

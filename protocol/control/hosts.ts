@@ -60,9 +60,12 @@ export const hostsSchema = z.strictObject({
   pending: z.array(pendingHostSchema).max(20),
   /** By host and workspace, newest generation first. */
   holdings: z.array(holdingSchema).max(2000),
+  /** What the hosts that were asked have free for others. */
+  rooms: z.array(z.strictObject({ host: nameSchema, diskBytes: countSchema, memoryBytes: countSchema })).max(1000),
   /** Hosts that were to be asked what they hold and did not answer. */
   silent: z.array(nameSchema).max(1000),
 });
+export type HostRoom = Hosts["rooms"][number];
 export type Hosts = Readonly<z.output<typeof hostsSchema>>;
 
 export const pairParams = z.strictObject({

@@ -108,6 +108,15 @@ export const workspaceStatusSchema = z.strictObject({
       blocks: blockOriginsSchema.nullable(),
     })
     .nullable(),
+  /** Its base is being laid down on `peer`, or, as the client that began it may have gone, could not be; null otherwise. */
+  layDown: z
+    .strictObject({
+      peer: nameSchema,
+      progress: progressSchema.nullable(),
+      /** Null while it is under way. */
+      error: z.strictObject({ message: z.string().max(4000), hint: z.string().max(1000).nullable() }).nullable(),
+    })
+    .nullable(),
   /** The user has paused the recording: nothing is recorded until it is resumed. */
   recordingPaused: z.boolean(),
   /** Its guest may reach what listens on this computer's loopback. */

@@ -131,7 +131,9 @@ export const pushWantSchema = z.strictObject({ name: pushFileSchema, landed: cou
 export const pushStartSchema = z.strictObject({ compress: z.boolean() });
 export const pushedSchema = z.strictObject({ root: sha256Schema, held: z.boolean() });
 
+/** `room`: bytes of disk and memory that the host has free. */
 export const heldSchema = z.strictObject({
+  room: z.strictObject({ disk: count, memory: count }),
   generations: z
     .array(z.strictObject({ workspace: nameSchema, root: sha256Schema, bytes: count, created_at: z.iso.datetime() }))
     .max(1000),

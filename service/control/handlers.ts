@@ -130,8 +130,10 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const moves = ctx.store.migrations.reportsWith(workspace, peer, ESTIMATED_FROM);
       return { estimate: estimateMove({ log, writtenBytes: writtenBytes ?? 0 }, moves) };
     },
-    cancel: ({ workspace }) => {
-      stops.stop(workspaces.get(workspace).name);
+    cancel: ({ workspace, of }) => {
+      const { name } = workspaces.get(workspace);
+      if (of === "push") ctx.layDowns.end(name);
+      else stops.stop(name);
       return Promise.resolve({});
     },
     measure: ({ level, root, ...params }, call) => {
@@ -155,11 +157,17 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const chosen = id ?? table.newestReported();
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
-    push: ({ bytesPerSecond, ...params }, call) =>
-      migrating(push(ctx, { ...params, bytesPerSecond: bytesPerSecond ?? null }, call)),
+    push: ({ bytesPerSecond, seal, detached, ...params }, call) => {
+      const workspace = workspaces.get(params.workspace);
+      const work = ctx.layDowns.run({ ...params, detached }, call, async (options) => {
+        if (seal && workspace.base === null) await workspace.seal(options);
+        return push(ctx, { ...params, bytesPerSecond: bytesPerSecond ?? null }, options);
+      });
+      return migrating(work);
+    },
     check: (params, call) => check(ctx, params, call),
     hosts: async ({ ask }, call) => ({
-      silent: ask ? await askHoldings(ctx, call.signal) : [],
+      ...(ask ? await askHoldings(ctx, call.signal) : { rooms: [], silent: [] }),
       holdings: ctx.store.holdings.list(),
       host: ctx.hostName,
       id: (await identity()).id,

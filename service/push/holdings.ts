@@ -1,7 +1,9 @@
 import { stat } from "node:fs/promises";
 import { withTimeout } from "../../common/abort.ts";
+import type { HostRoom } from "../../protocol/control.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
+import { freeRoom } from "../migration/admission.ts";
 import { bytesOnDisk } from "../store/disk-use.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import { connectTo } from "./connect.ts";
@@ -18,7 +20,7 @@ export async function generationBytes(ctx: ServiceContext, generation: Generatio
   return bytes;
 }
 
-/** The generations that this host holds of the workspaces that `peer` may know of. */
+/** The generations that this host holds of the workspaces that `peer` may know of, and what it has free. */
 export async function holdingsFor(ctx: ServiceContext, peer: string): Promise<Message<"held">> {
   const generations: Message<"held">["generations"] = [];
   for (const { name, base } of ctx.store.workspaces.list()) {
@@ -32,7 +34,7 @@ export async function holdingsFor(ctx: ServiceContext, peer: string): Promise<Me
       root = generation.manifest.parent;
     }
   }
-  return { generations };
+  return { generations, room: await freeRoom(ctx) };
 }
 
 /** Notes that a host holds a generation which this one holds as well. Never throws: it is for people to know. */
@@ -47,28 +49,29 @@ export async function noteHolding(ctx: ServiceContext, host: string, workspace: 
   }
 }
 
-/** Asks every host what it holds. @returns names of those that did not answer */
-export async function askHoldings(ctx: ServiceContext, signal: AbortSignal): Promise<string[]> {
-  const ask = async (host: string): Promise<string[]> => {
+/** Asks every host what it holds and has free. @returns that of those that answered, and names of the others */
+export async function askHoldings(ctx: ServiceContext, signal: AbortSignal): Promise<{ readonly rooms: HostRoom[]; readonly silent: string[] }> {
+  const ask = async (host: string): Promise<HostRoom | string> => {
     try {
-      await withTimeout(askOne(ctx, host, signal), ASK_MS, host);
-      return [];
+      return await withTimeout(askOne(ctx, host, signal), ASK_MS, host);
     } catch (error) {
       ctx.log.info({ err: error, host }, "asking what it holds");
-      return [host];
+      return host;
     }
   };
-  return (await Promise.all(ctx.peers.list().map(({ name }) => ask(name)))).flat();
+  const answers = await Promise.all(ctx.peers.list().map(({ name }) => ask(name)));
+  return { rooms: answers.filter((answer) => typeof answer !== "string"), silent: answers.filter((answer) => typeof answer === "string") };
 }
 
-async function askOne(ctx: ServiceContext, host: string, asked: AbortSignal): Promise<void> {
+async function askOne(ctx: ServiceContext, host: string, asked: AbortSignal): Promise<HostRoom> {
   const signal = AbortSignal.any([asked, ctx.stopping, AbortSignal.timeout(ASK_MS)]);
   const link = await connectTo(ctx, host, signal);
   try {
     await link.sendBytes("holdings");
-    const { generations } = await link.expect("held");
+    const { generations, room } = await link.expect("held");
     const held = generations.map(({ workspace, root, bytes, created_at }) => ({ workspace, root, bytes, createdAt: created_at }));
     ctx.store.holdings.replace(host, held);
+    return { host, diskBytes: room.disk, memoryBytes: room.memory };
   } finally {
     void link.close();
   }

@@ -27,6 +27,8 @@ export interface Circumstances {
   /** A module that the service's process loads first. */
   readonly preload?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** More of the service's own options. */
+  readonly args?: readonly string[];
 }
 
 /** Runs a command where `dir` is a new file system of that size, which nobody else sees and which ends with the command. */
@@ -73,11 +75,11 @@ export class TestHost {
     return this.#child?.pid;
   }
 
-  async start({ path, roomBytes, preload, env, through = [] }: Circumstances = {}): Promise<void> {
+  async start({ path, roomBytes, preload, env, through = [], args: more = [] }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
     const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
     const first = preload === undefined ? [] : ["--import", preload];
-    const [command = "", ...args] = [...through, ...room, process.execPath, ...first, SERVICE, ...this.#args];
+    const [command = "", ...args] = [...through, ...room, process.execPath, ...first, SERVICE, ...this.#args, ...more];
     const child = await start(command, args, {
       stdio: ["ignore", "pipe", log.fd],
       env: { ...process.env, ...env, ...(path === undefined ? {} : { PATH: path }) },
@@ -171,6 +173,25 @@ export async function makeTinyWithHost(near: TestHost): Promise<void> {
   await near.call("create", { workspace: WORKSPACE, from: guest.dir, accelerator: "tcg", hostLoopback: true });
 }
 
+/** Starts the workspace, and seals it at the tiny guest's prompt. @param exportTo a folder that also gets the generation */
+export async function sealAtPrompt(host: TestHost, exportTo?: string): Promise<void> {
+  await host.call("start", { workspace: WORKSPACE });
+  const console = await host.console();
+  await promptShown(console);
+  // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
+  await type(console, "clear\n");
+  await stillPicture(console, 1500);
+  console.close();
+  await host.call("seal", { workspace: WORKSPACE, ...(exportTo === undefined ? {} : { export: exportTo }) });
+}
+
+/** Ends services and their machines, and removes all that is theirs. @param dir where all of them are */
+export async function removeHosts(dir: string, ...hosts: readonly TestHost[]): Promise<void> {
+  await Promise.allSettled(hosts.map((host) => host.end()));
+  for (const { state } of hosts) await removeRunFolders(state);
+  await rm(dir, { recursive: true, force: true });
+}
+
 /** Two hosts that reach each other, all of it in one folder. What `near` sends to `far` passes a relay. */
 export class TwoHosts {
   readonly dir: string;
@@ -201,15 +222,8 @@ export class TwoHosts {
     const hosts = new TwoHosts(dir, relay, patienceMinutes);
     await Promise.all([hosts.near.start(), hosts.far.start()]);
     await make(hosts.near, dir);
-    await hosts.near.call("start", { workspace: WORKSPACE });
-    const console = await hosts.near.console();
-    await promptShown(console);
-    // The shell asks the terminal where the cursor is when it starts; the first line may still hold a bit of the answer.
-    await type(console, "clear\n");
-    await stillPicture(console, 1500);
     const copy = hosts.exported;
-    await hosts.near.call("seal", { workspace: WORKSPACE, export: copy });
-    console.close();
+    await sealAtPrompt(hosts.near, copy);
     const { hostLoopback } = await hosts.near.workspace();
     await hosts.far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true, hostLoopback });
     return hosts;
@@ -217,9 +231,7 @@ export class TwoHosts {
 
   async end(): Promise<void> {
     await this.relay.close();
-    await Promise.allSettled([this.near.end(), this.far.end()]);
-    for (const { state } of [this.near, this.far]) await removeRunFolders(state);
-    await rm(this.dir, { recursive: true, force: true });
+    await removeHosts(this.dir, this.near, this.far);
   }
 }
 
@@ -255,7 +267,7 @@ export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Bu
   }
 }
 
-/** The tiny guest is up: its text cursor, the only red thing there is, is shown, and stays. */
+/** The tiny guest is up: its text cursor, the only red thing there is, is shown behind a prompt, and stays. */
 export async function promptShown(client: RfbClient): Promise<void> {
   const deadline = performance.now() + 180_000;
   for (;;) {
@@ -268,10 +280,13 @@ export async function promptShown(client: RfbClient): Promise<void> {
   }
 }
 
-function isCursorShown({ frame: { pixels } }: RfbClient): boolean {
+/** While it boots, which takes long on a busy computer, the cursor is in the first column. */
+const FIRST_COLUMN_PIXELS = 16;
+
+function isCursorShown({ frame: { pixels, width } }: RfbClient): boolean {
   for (let at = 0; at + 2 < pixels.length; at += 4) {
     const [red = 0, green = 0, blue = 0] = pixels.subarray(at, at + 3);
-    if (red > 120 && green < 40 && blue < 40) return true;
+    if (red > 120 && green < 40 && blue < 40) return (at / 4) % width >= FIRST_COLUMN_PIXELS;
   }
   return false;
 }

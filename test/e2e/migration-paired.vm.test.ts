@@ -1,17 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  failure,
-  makeTiny,
-  promptShown,
-  removeRunFolders,
-  stillPicture,
-  TestHost,
-  type,
-  WORKSPACE,
-} from "./migration-hosts.ts";
+import { failure, makeTiny, removeHosts, sealAtPrompt, TestHost, WORKSPACE } from "./migration-hosts.ts";
 
 /** Two hosts that are paired over TLS, and a third that is not. */
 let dir: string;
@@ -37,21 +28,12 @@ beforeAll(async () => {
   third = new TestHost(dir, "third", "paired");
   await Promise.all([near.start(), far.start(), third.start()]);
   await makeTiny(near);
-  await near.call("start", { workspace: WORKSPACE });
-  const console = await near.console();
-  await promptShown(console);
-  await type(console, "clear\n");
-  await stillPicture(console, 1500);
-  console.close();
   const copy = join(dir, "export");
-  await near.call("seal", { workspace: WORKSPACE, export: copy });
+  await sealAtPrompt(near, copy);
   for (const other of [far, third]) await other.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
 });
 afterAll(async () => {
-  const hosts = [near, far, third];
-  await Promise.allSettled(hosts.map((host) => host.end()));
-  for (const { state } of hosts) await removeRunFolders(state);
-  await rm(dir, { recursive: true, force: true });
+  await removeHosts(dir, near, far, third);
 });
 
 describe("a workspace between paired hosts", () => {

@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { failure, makeTiny, promptShown, removeRunFolders, stillPicture, TestHost, type, WORKSPACE } from "./migration-hosts.ts";
-import { TcpRelay } from "./tcp-relay.ts";
+import { failure, makeTiny, removeHosts, sealAtPrompt, TestHost, type, WORKSPACE } from "./migration-hosts.ts";
+import { pairThroughRelay, type TcpRelay } from "./tcp-relay.ts";
 
 /** A host that has never heard of a workspace gets its generation, and then the workspace itself. */
 const MB = 1e6;
-const RIGHTS = { push: true, take: true, workspaces: null };
 
 let dir: string;
 let near: TestHost;
@@ -19,24 +18,13 @@ beforeAll(async () => {
   near = new TestHost(dir, "near", "paired");
   far = new TestHost(dir, "far", "paired");
   await Promise.all([near.start(), far.start()]);
-  const theirs = await far.call("hosts", {});
-  const ours = await near.call("hosts", {});
-  relay = await TcpRelay.to(String(theirs.listen));
-  await near.call("pair", { id: theirs.id, address: relay.address, name: "far", rights: RIGHTS });
-  await far.call("pair", { id: ours.id, address: String(ours.listen), name: "near", rights: RIGHTS });
+  relay = await pairThroughRelay(near, far);
   await makeTiny(near);
-  await near.call("start", { workspace: WORKSPACE });
-  const console = await near.console();
-  await promptShown(console);
-  await type(console, "clear\n");
-  await stillPicture(console, 1500);
-  console.close();
-  await near.call("seal", { workspace: WORKSPACE });
+  await sealAtPrompt(near);
 });
 afterAll(async () => {
-  await Promise.allSettled([near.end(), far.end(), relay.close()]);
-  for (const { state } of [near, far]) await removeRunFolders(state);
-  await rm(dir, { recursive: true, force: true });
+  await relay.close();
+  await removeHosts(dir, near, far);
 });
 
 describe("a running workspace", () => {

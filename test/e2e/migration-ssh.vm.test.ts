@@ -2,7 +2,7 @@ import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, failure, makeTiny, promptShown, removeRunFolders, stillPicture, TestHost, type, WORKSPACE } from "./migration-hosts.ts";
+import { eventually, failure, makeTiny, removeRunFolders, sealAtPrompt, stillPicture, TestHost, type, WORKSPACE } from "./migration-hosts.ts";
 import { Sshd, type Login } from "./sshd.ts";
 
 /** Two paired hosts that reach each other by ssh only: neither listens on the network. */
@@ -38,14 +38,8 @@ beforeAll(async () => {
   far = new TestHost(dir, "far", { sshConfig: toNear.config });
   await Promise.all([near.start(), far.start()]);
   await makeTiny(near);
-  await near.call("start", { workspace: WORKSPACE });
-  const console = await near.console();
-  await promptShown(console);
-  await type(console, "clear\n");
-  await stillPicture(console, 1500);
-  console.close();
   const copy = join(dir, "export");
-  await near.call("seal", { workspace: WORKSPACE, export: copy });
+  await sealAtPrompt(near, copy);
   await far.call("create", { workspace: WORKSPACE, from: copy, owner: "near", verified: true });
   await pair(near, far, toFar);
   await pair(far, near, toNear);

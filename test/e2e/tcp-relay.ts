@@ -1,5 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { parsePeerAddress } from "../../protocol/peer-address.ts";
+import type { TestHost } from "./migration-hosts.ts";
 
 interface Connection {
   readonly caller: Socket;
@@ -86,4 +87,13 @@ export class TcpRelay {
     }
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+/** Two hosts that know each other, with all rights; what `near` sends to `far` passes the relay. */
+export async function pairThroughRelay(near: TestHost, far: TestHost): Promise<TcpRelay> {
+  const [ours, theirs] = await Promise.all([near.call("hosts", {}), far.call("hosts", {})]);
+  const relay = await TcpRelay.to(String(theirs.listen));
+  await near.call("pair", { id: theirs.id, address: relay.address, name: far.name });
+  await far.call("pair", { id: ours.id, address: String(ours.listen), name: near.name });
+  return relay;
 }

@@ -1,22 +1,15 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
 import type { TestHost } from "./migration-hosts.ts";
 
-/** Debian's, see scripts/packages.txt. */
-const CHROMIUM = "/usr/bin/chromium";
+export { launchBrowser } from "../../bench/pages/browser.ts";
+
 /** Pictures of pages, to be looked at. */
 const SCREENSHOTS = join(import.meta.dirname, "..", "..", "out", "screenshots");
 export const UI_TIMEOUT_MS = 60_000;
-
-/** @param args more of Chromium's own options */
-export function launchBrowser(...args: readonly string[]): Promise<Browser> {
-  // As root Chromium's own sandbox cannot be set up.
-  const asRoot = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath: CHROMIUM, args: [...asRoot, ...args] });
-}
 
 /** A tab with Homeward's pages, and what went wrong in it. */
 export interface UiPage {
@@ -52,21 +45,31 @@ interface AxeResult {
   readonly violations: readonly { readonly id: string; readonly impact: string | null; readonly nodes: readonly { readonly html: string }[] }[];
 }
 
-/** Fails if axe-core finds anything serious or critical on the page as it is. */
-export async function expectAccessible(page: Page): Promise<void> {
+/** Fails if axe-core finds anything serious or critical on the page as it is. @param rules only these */
+export async function expectAccessible(page: Page, rules?: readonly string[]): Promise<void> {
   const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await page.evaluate(axe);
-  const { violations } = await page.evaluate<AxeResult>("axe.run(document, { resultTypes: ['violations'] })");
+  const { violations } = await page.evaluate<AxeResult>(`axe.run(document, ${JSON.stringify({ resultTypes: ["violations"], ...(rules === undefined ? {} : { runOnly: rules }) })})`);
   const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" ")}`)).toEqual([]);
 }
 
-/** Checks the page in light and in dark, and leaves a picture of each in out/screenshots. */
+/** A window so small that no page may be wider than it. */
+const NARROW = { width: 800, height: 600 };
+
+/** Checks the page in light, in dark and in a small window, and leaves a picture of each in out/screenshots. */
 export async function lookAt(page: Page, name: string): Promise<void> {
   await mkdir(SCREENSHOTS, { recursive: true });
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    await expectAccessible(page);
+    // Only the colours are others in the dark.
+    await expectAccessible(page, ...(colorScheme === "dark" ? [["color-contrast"]] : []));
     await page.screenshot({ path: join(SCREENSHOTS, `${name}-${colorScheme}.png`) });
   }
+  const size = page.viewportSize();
+  await page.setViewportSize(NARROW);
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}-narrow.png`) });
+  const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+  if (size !== null) await page.setViewportSize(size);
+  expect(width, `${name}: width in a window of ${NARROW.width}`).toBeLessThanOrEqual(NARROW.width);
 }

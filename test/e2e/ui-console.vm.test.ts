@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, makeTiny, promptShown, removeRunFolders, stillPicture, TestHost, type, WORKSPACE } from "./migration-hosts.ts";
+import { eventually, makeTiny, removeHosts, sealAtPrompt, stillPicture, TestHost, WORKSPACE } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
 
 let dir: string;
@@ -16,21 +16,12 @@ beforeAll(async () => {
   host = new TestHost(dir, "near", "paired");
   [browser] = await Promise.all([launchBrowser(), host.start()]);
   await makeTiny(host);
-  await host.call("start", { workspace: WORKSPACE });
-  const viewer = await host.console();
-  await promptShown(viewer);
-  // As in TwoHosts.create: the shell asks the terminal something when it starts.
-  await type(viewer, "clear\n");
-  await stillPicture(viewer, 1500);
-  viewer.close();
-  await host.call("seal", { workspace: WORKSPACE });
+  await sealAtPrompt(host);
   tab = await openUi(browser, host);
 });
 afterAll(async () => {
   await browser.close();
-  await host.end();
-  await removeRunFolders(host.state);
-  await rm(dir, { recursive: true, force: true });
+  await removeHosts(dir, host);
 });
 
 function screen(): Locator {

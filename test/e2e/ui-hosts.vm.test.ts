@@ -1,13 +1,18 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildGuest } from "../../guests/build.ts";
 import { openIdentity } from "../../service/peers/identity.ts";
 import { dialTls } from "../../service/peers/tls.ts";
 import { StatePaths } from "../../service/store/paths.ts";
-import { eventually, failure, removeRunFolders, TestHost } from "./migration-hosts.ts";
+import { eventually, failure, removeHosts, TestHost } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
+import { tabTo } from "./ui-hands.ts";
+
+/** As long as names may be. */
+const [LONG_HOST, LONG_WORKSPACE] = ["a-host-with-a-name-of-32-letters", "and-a-workspace-with-such-a-name"];
 
 /** Two services that know nobody, each with its pages, and a third whose door is shut. */
 let dir: string;
@@ -21,7 +26,7 @@ let farUi: UiPage;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "hw-ui-"));
   [near, far] = [new TestHost(dir, "near", "paired"), new TestHost(dir, "far", "paired")];
-  shut = new TestHost(dir, "shut", { name: "near", socket: join(dir, "none.sock") });
+  shut = new TestHost(dir, LONG_HOST, { name: LONG_HOST.replace("a-host", "neighb"), socket: join(dir, "none.sock") });
   [browser] = await Promise.all([launchBrowser(), near.start(), far.start(), shut.start()]);
   const permissions = ["clipboard-read", "clipboard-write"];
   nearUi = await openUi(browser, near, { permissions });
@@ -29,27 +34,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser.close();
-  for (const host of [near, far, shut]) {
-    await host.end();
-    await removeRunFolders(host.state);
-  }
-  await rm(dir, { recursive: true, force: true });
+  await removeHosts(dir, near, far, shut);
 });
 
 async function addressOf(host: TestHost): Promise<string> {
   return String((await host.call("hosts", {})).listen);
-}
-
-/** Goes on with Tab until what is focused has that name, as a person does who sees where the focus is. */
-async function tabTo(page: Page, name: string): Promise<void> {
-  for (let presses = 0; presses < 60; presses++) {
-    const focused = await page.evaluate<string>(
-      "(() => { const at = document.activeElement; return [at?.ariaLabel, at?.textContent, at?.closest('label')?.textContent, at?.labels?.[0]?.textContent].join('|'); })()",
-    );
-    if (focused.split("|").some((text) => text.trim() === name)) return;
-    await page.keyboard.press("Tab");
-  }
-  throw new Error(`the keyboard does not lead to ${name}`);
 }
 
 describe("the first run", () => {
@@ -162,7 +151,7 @@ describe("a paired host", () => {
     await page.getByRole("dialog").waitFor({ state: "hidden" });
     await card.getByText("far may move workspaces to this host").waitFor();
     expect((await near.call("hosts", {})).hosts[0]?.rights).toEqual({ push: true, take: true, workspaces: null });
-    await lookAt(page, "hosts");
+    await lookAt(page, "hosts-paired");
   });
 
   it("is unpaired by who confirms it", async () => {
@@ -188,9 +177,22 @@ describe("a host whose door is shut", () => {
     const { page, complaints } = await openUi(browser, shut);
     await page.getByRole("link", { name: "Hosts" }).click();
     await page.getByText("Other hosts cannot reach this one yet").waitFor();
-    await page.getByText("homeward serve --name shut --listen 0.0.0.0:7411").waitFor();
-    await page.getByRole("article", { name: "near" }).getByText("reached by a socket").waitFor();
+    await page.getByText(`homeward serve --name ${LONG_HOST} --listen 0.0.0.0:7411`).waitFor();
+    await page.getByText("reached by a socket").waitFor();
+    await page.getByText("It did not answer").waitFor();
     await lookAt(page, "hosts-shut");
+    expect(complaints).toEqual([]);
+  });
+
+  it("has room for names as long as they may be", async () => {
+    const guest = await buildGuest("tiny");
+    await shut.call("create", { workspace: LONG_WORKSPACE, from: guest.dir, accelerator: "tcg" });
+    const { page, complaints } = await openUi(browser, shut);
+    await page.getByRole("button", { name: `Start: ${LONG_WORKSPACE}` }).waitFor();
+    await lookAt(page, "workspaces-long");
+    await page.goto(page.url().replace(/#.*/, `#/console/${LONG_WORKSPACE}`));
+    await page.getByText(`${LONG_WORKSPACE} is switched off`).waitFor();
+    await lookAt(page, "console-long");
     expect(complaints).toEqual([]);
   });
 });

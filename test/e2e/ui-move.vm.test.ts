@@ -1,5 +1,8 @@
-import type { Browser } from "playwright-core";
+import { readFile } from "node:fs/promises";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatBytes } from "../../common/quantities.ts";
+import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
 import { eventually, stillPicture, TwoHosts, type, WORKSPACE } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
 
@@ -46,6 +49,25 @@ function holdAnswer(): { readonly reached: Promise<undefined>; readonly goOn: ()
   };
 }
 
+/** Holds the input log back until the other host's page shows the move: from then on it sees all of the replay. */
+function holdLog(isSeen: Promise<unknown>): void {
+  hosts.relay.trap = { from: "caller", frame: "logEnd", then: () => isSeen.then(() => "pass") };
+}
+
+/** Every step of a move that the page shows as the present one from now on, in their order; nothing that is shown is missed. */
+async function recordSteps(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(`(() => {
+    window.stepsSeen = [];
+    const look = () => {
+      const step = document.querySelector(".stages [aria-current=step]")?.textContent;
+      if (step !== undefined && step !== window.stepsSeen.at(-1)) window.stepsSeen.push(step);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    look();
+  })()`);
+  return () => page.evaluate<string[]>("window.stepsSeen");
+}
+
 async function beginMove(): Promise<void> {
   await near.page.getByRole("button", { name: `Migrate to far: ${WORKSPACE}` }).click();
   await near.page.getByRole("button", { name: "Migrate now" }).click();
@@ -76,11 +98,16 @@ describe("the page of a move", () => {
   });
 
   it("shows on both hosts how far it is, and on the other one the replay", async () => {
-    const held = holdAnswer();
+    const seen = Promise.withResolvers<undefined>();
     await far.page.getByText("Runs elsewhere").waitFor();
+    const steps = await recordSteps(far.page);
+    holdLog(seen.promise);
     await beginMove();
     await far.page.getByRole("link", { name: "Details" }).click();
     await far.page.getByRole("heading", { name: `${WORKSPACE} is arriving from near` }).waitFor();
+    // In the place of the other trap, which was sprung by now, or is not needed any more: the page is there.
+    const held = holdAnswer();
+    seen.resolve(undefined);
     await held.reached;
     await far.page.getByRole("img", { name: "Screen of the copy" }).waitFor();
     await far.page.getByRole("img", { name: "Coarse picture" }).waitFor();
@@ -93,6 +120,9 @@ describe("the page of a move", () => {
     held.goOn();
     await near.page.getByRole("heading", { name: `${WORKSPACE} has arrived on far` }).waitFor(ARRIVES);
     hosts.relay.trap = null;
+    const shown = await steps();
+    expect(shown).toContain("Repeating what you did");
+    expect(shown.indexOf("Repeating what you did")).toBeLessThan(shown.indexOf("Sending the rest"));
   });
 
   it("says at the end what was saved, and the screen is at the other host", async () => {
@@ -121,6 +151,61 @@ describe("the page of a move", () => {
     const { estimate } = await hosts.far.call("estimate", { workspace: WORKSPACE, peer: "near" });
     expect(estimate?.bytes).toBeGreaterThan(1000);
     await page.keyboard.press("Escape");
-    expect([...near.complaints, ...far.complaints]).toEqual([]);
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
+    await page.getByRole("link", { name: "Workspaces", exact: true }).click();
+    await page.getByRole("article", { name: WORKSPACE }).getByText(/^Ready at near in about/).waitFor();
+    await lookAt(page, "workspaces");
+    expect(far.complaints).toEqual([]);
+  });
+});
+
+describe("the history of it", () => {
+  let report: MigrationReport;
+  beforeAll(async () => {
+    const found = (await hosts.near.call("report", {})).report;
+    if (found === null) throw new Error("nothing was reported");
+    report = found;
+  });
+
+  it("lists what arrived and what was stopped", async () => {
+    const { page } = near;
+    await page.getByRole("link", { name: "History" }).click();
+    const rows = page.getByRole("row");
+    await rows.filter({ hasText: "Arrived" }).getByText(formatBytes(report.bytes.total)).waitFor();
+    expect(await rows.filter({ hasText: /Cancelled|Failed/ }).count()).toBe(1);
+    await lookAt(page, "history");
+  });
+
+  it("shows a move's report on a page of its own", async () => {
+    const { page } = near;
+    await page.getByRole("row").filter({ hasText: "Arrived" }).getByRole("link").click();
+    await page.getByRole("heading", { name: `${WORKSPACE}: near to far` }).waitFor();
+    expect(page.url()).toContain(`#/history/${report.id}`);
+    const { matched, total } = report.checkpoints;
+    await page.getByText(`${matched} of ${total} checkpoints matched`).waitFor();
+    await page.getByRole("row", { name: `All ${formatBytes(report.bytes.total)}` }).waitFor();
+    await page.getByText("Verified: both hosts").waitFor();
+    expect(await page.getByRole("img", { name: /^Time line/ }).count()).toBe(report.replay?.path.length === 0 ? 0 : 1);
+    await lookAt(page, "report");
+    await page.reload();
+    await page.getByRole("heading", { name: "The replay" }).waitFor();
+  });
+
+  it("saves it as JSON", async () => {
+    const { page } = near;
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as JSON" }).click()]);
+    expect(download.suggestedFilename()).toBe(`homeward-${report.id}.json`);
+    expect(migrationReportSchema.parse(JSON.parse(await readFile(await download.path(), "utf8")))).toEqual(report);
+  });
+
+  it("says of a stopped one that nothing was lost", async () => {
+    const { page, complaints } = near;
+    await page.getByRole("link", { name: "All moves" }).click();
+    await page.getByRole("row").filter({ hasText: /Cancelled|Failed/ }).getByRole("link").click();
+    await page.getByText("Nothing was lost").waitFor();
+    await lookAt(page, "report-stopped");
+    await page.goto(page.url().replace(/#.*/, "#/history/unknown"));
+    await page.getByRole("alert").getByText("this host knows of no migration unknown").waitFor();
+    expect(complaints).toEqual([]);
   });
 });

@@ -1,11 +1,11 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { buildGuest } from "../../guests/build.ts";
 import { biosDisk } from "../images/bootable.ts";
-import { eventually, removeRunFolders, TestHost } from "./migration-hosts.ts";
+import { eventually, removeHosts, TestHost } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
 
 let dir: string;
@@ -29,9 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser.close();
-  await host.end();
-  await removeRunFolders(host.state);
-  await rm(dir, { recursive: true, force: true });
+  await removeHosts(dir, host);
 });
 
 function page(): Page {

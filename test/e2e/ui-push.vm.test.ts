@@ -1,14 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventually, makeTiny, promptShown, removeRunFolders, TestHost, WORKSPACE } from "./migration-hosts.ts";
-import { TcpRelay } from "./tcp-relay.ts";
+import { eventually, makeTiny, promptShown, removeHosts, TestHost, WORKSPACE } from "./migration-hosts.ts";
+import { pairThroughRelay, type TcpRelay } from "./tcp-relay.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
 
 /** A host that holds nothing of a workspace is given its generation by the pages. */
-const RIGHTS = { push: true, take: true, workspaces: null };
 const LANDS = { timeout: 180_000 };
 
 let dir: string;
@@ -22,10 +21,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "hw-ui-"));
   [near, far] = [new TestHost(dir, "near", "paired"), new TestHost(dir, "far", "paired")];
   [browser] = await Promise.all([launchBrowser(), near.start(), far.start()]);
-  const [ours, theirs] = await Promise.all([near.call("hosts", {}), far.call("hosts", {})]);
-  relay = await TcpRelay.to(String(theirs.listen));
-  await near.call("pair", { id: theirs.id, address: relay.address, name: "far", rights: RIGHTS });
-  await far.call("pair", { id: ours.id, address: String(ours.listen), name: "near", rights: RIGHTS });
+  relay = await pairThroughRelay(near, far);
   await makeTiny(near);
   await near.call("start", { workspace: WORKSPACE });
   const console = await near.console();
@@ -35,9 +31,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser.close();
-  await Promise.allSettled([near.end(), far.end(), relay.close()]);
-  for (const { state } of [near, far]) await removeRunFolders(state);
-  await rm(dir, { recursive: true, force: true });
+  await relay.close();
+  await removeHosts(dir, near, far);
 });
 
 function card(): Locator {
@@ -61,9 +56,13 @@ describe("a workspace that no other host holds", () => {
     expect(await near.workspace()).toMatchObject({ owner: "here", state: "running", generation: { holders: [] } });
   });
 
-  it("is no longer laid down when that is stopped, though the other host says nothing", async () => {
+  it("goes on when the tab is closed, and ends when it is stopped in another, though the other host says nothing", async () => {
     far.signal("SIGSTOP");
     await card().getByRole("button", { name: `Try again: ${WORKSPACE}` }).click();
+    await card().getByText("Laying its state down on far").waitFor();
+    await tab.page.context().close();
+    tab = await openUi(browser, near);
+    await card().getByText("Laying its state down on far").waitFor();
     await card().getByRole("button", { name: "Stop" }).click();
     await card().getByText("Laying its state down on far").waitFor({ state: "hidden" });
     expect(await card().getByRole("alert").count()).toBe(0);
@@ -98,7 +97,8 @@ describe("a workspace that no other host holds", () => {
     const { page, complaints } = tab;
     await page.getByRole("link", { name: "Hosts" }).click();
     await page.getByRole("article", { name: "far" }).getByText(/^an earlier state of desk, made .*, .*MB$/).waitFor();
-    await lookAt(page, "hosts-holding");
+    await page.getByRole("article", { name: "far" }).getByText(/B of disk and .*B of memory free$/).waitFor();
+    await lookAt(page, "hosts");
     expect(complaints).toEqual([]);
   });
 });

@@ -61,7 +61,7 @@ describe("the page of workspaces", () => {
     await card().getByRole("img", { name: `Screen of ${WORKSPACE}` }).waitFor();
     expect(await tab.page.evaluate("document.querySelector('.thumbnail img').naturalWidth")).toBe(320);
     await card().getByRole("button", { name: `Migrate to far: ${WORKSPACE}` }).waitFor();
-    await lookAt(tab.page, "workspaces");
+    await lookAt(tab.page, "workspaces-new");
   });
 
   it("can be used with the keyboard alone", async () => {
@@ -168,10 +168,10 @@ describe("moving", () => {
     const { page } = tab;
     await page.getByRole("link", { name: "History" }).click();
     await page.getByRole("cell", { name: "Arrived" }).waitFor();
-    await lookAt(page, "history");
+    await lookAt(page, "history-moved");
     await page.getByRole("link", { name: "Hosts" }).click();
     await page.getByText("far", { exact: true }).waitFor();
-    await lookAt(page, "hosts");
+    await lookAt(page, "hosts-moved");
     await page.getByRole("link", { name: "Workspaces" }).click();
   });
 

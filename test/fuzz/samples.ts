@@ -96,7 +96,7 @@ export const MESSAGE_SAMPLES: { readonly [N in MessageName]: Message<N> } = {
   pushWant: { name: "layer-0", landed: 4096 },
   pushStart: { compress: true },
   pushed: { root: rootOf("a"), held: false },
-  held: { generations: [{ workspace: "work", root: rootOf("a"), bytes: 5, created_at: "2026-01-02T03:04:05.000Z" }] },
+  held: { room: { disk: 1e9, memory: 1e9 }, generations: [{ workspace: "work", root: rootOf("a"), bytes: 5, created_at: "2026-01-02T03:04:05.000Z" }] },
   fence: { workspace: "work", epoch: { number: 1, by: "home" }, root: rootOf("a") },
   fenced: { workspace: "work", kept_as: "work-returned-20260102" },
 };

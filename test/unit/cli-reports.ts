@@ -19,6 +19,7 @@ export const WORKSPACE_STATUS: WorkspaceStatus = {
   recordingPaused: false,
   hostLoopback: false,
   lastMove: { from: "home", to: "laptop", finishedAt: "2026-01-02T03:04:05.000Z", bytes: 223_000, seconds: 27.4 },
+  layDown: null,
   migration: null,
   note: null,
 };
@@ -59,6 +60,7 @@ export const HOSTS: Hosts = {
       seenAt: "2026-01-02T03:04:05.000Z",
     },
   ],
+  rooms: [],
   silent: [],
   pending: [{ id: "STRANGE".concat("-STRANGE".repeat(7)), address: "192.0.2.9:41000", seenAt: "2026-01-02T03:04:05.000Z" }],
 };

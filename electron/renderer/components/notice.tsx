@@ -1,5 +1,4 @@
 import type { ComponentChildren, JSX } from "preact";
-import type { HomewardError } from "../../../common/errors.ts";
 import { texts } from "../texts/texts.ts";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
@@ -22,12 +21,12 @@ export function Notice({ kind, children, onDismiss }: NoticeProps): JSX.Element 
 }
 
 /** An error of the service in its own words, with what to do next. */
-export function ErrorNotice({ error, onDismiss }: { readonly error: HomewardError | null; readonly onDismiss: () => void }): JSX.Element | null {
+export function ErrorNotice({ error, onDismiss }: { readonly error: { readonly message: string; readonly hint?: string | null | undefined } | null; readonly onDismiss: () => void }): JSX.Element | null {
   if (error === null) return null;
   return (
     <Notice kind="error" onDismiss={onDismiss}>
       <p>{error.message}</p>
-      {error.hint === undefined ? null : <p class="hint">{error.hint}</p>}
+      {error.hint === undefined || error.hint === null ? null : <p class="hint">{error.hint}</p>}
     </Notice>
   );
 }

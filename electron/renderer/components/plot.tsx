@@ -37,12 +37,12 @@ export function Plot({ label, x, series, formatX, formatY }: PlotProps): JSX.Ele
   });
   return (
     <figure class="plot">
+      <div class="plot-top">{formatY(top)}</div>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={label}>
         {areas}
       </svg>
       <div class="plot-axis">
         <span>{formatX(first)}</span>
-        <span>{formatY(top)}</span>
         <span>{formatX(last)}</span>
       </div>
       <figcaption>

@@ -1,7 +1,7 @@
 import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { delay } from "../../../common/abort.ts";
 import type { ControlParams, ControlResult } from "../../../protocol/control.ts";
+import { useRepeated } from "./repeat.ts";
 import { call, serviceState } from "./service.ts";
 
 const EVERY_MS = 2000;
@@ -19,29 +19,18 @@ export interface PictureOptions {
 /** A small picture of one of a workspace's screens as a data URL, kept current; only one that has changed is fetched. */
 export function usePicture({ workspace, of = "machine", isLive, after = "nothing", everyMs = EVERY_MS }: PictureOptions): ReadonlySignal<string | null> {
   const picture = useSignal<string | null>(null);
-  const isFollowed = isLive && serviceState.value === "connected";
+  const isConnected = serviceState.value === "connected";
   useEffect(() => {
-    if (!isFollowed) {
-      if (serviceState.value === "connected" && after === "nothing") picture.value = null;
-      return undefined;
-    }
-    const stop = new AbortController();
-    const follow = async (): Promise<void> => {
-      let unless: string | null = null;
-      for (;;) {
-        const answer: ControlResult<"thumbnail"> = await call("thumbnail", { workspace, of, unless }, { signal: stop.signal });
-        unless = answer.tag;
-        if (answer.png !== null) picture.value = `data:image/png;base64,${answer.png}`;
-        else if (answer.tag === null && after === "nothing") picture.value = null;
-        do await delay(everyMs, stop.signal);
-        while (document.hidden);
-      }
+    if (!isLive && isConnected && after === "nothing") picture.value = null;
+  }, [isLive, isConnected]);
+  useRepeated({ everyMs, of: [workspace, of], isLive }, () => {
+    let unless: string | null = null;
+    return async (signal) => {
+      const answer: ControlResult<"thumbnail"> = await call("thumbnail", { workspace, of, unless }, { signal });
+      unless = answer.tag;
+      if (answer.png !== null) picture.value = `data:image/png;base64,${answer.png}`;
+      else if (answer.tag === null && after === "nothing") picture.value = null;
     };
-    // Ends with an error when the machine or the service does, which the page shows by itself.
-    follow().catch(() => undefined);
-    return () => {
-      stop.abort();
-    };
-  }, [isFollowed, workspace, of]);
+  });
   return picture;
 }

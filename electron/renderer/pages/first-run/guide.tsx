@@ -7,7 +7,7 @@ import { CommandLine } from "../../components/command-line.tsx";
 import { Icon } from "../../components/icon.tsx";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
-import { isBeingLaidDown, layDown, layDowns } from "../workspaces/lay-down.ts";
+import { isBeingLaidDown, layDown } from "../workspaces/lay-down.ts";
 import { lackingHosts } from "../workspaces/usual-host.ts";
 import { guideSteps, needsGuide } from "./guide-steps.ts";
 
@@ -48,13 +48,13 @@ function Step({ number, title, done, next, text, action, children }: StepProps):
 /** How a generation gets to the other host. */
 function LayDown({ service }: { readonly service: ServiceStatus }): JSX.Element | null {
   const words = texts.layDown;
-  const workspace = service.workspaces.find((each) => isBeingLaidDown(each.name) || lackingHosts(each, service).length > 0);
-  const peer = workspace === undefined ? undefined : (layDowns.value.get(workspace.name)?.peer ?? lackingHosts(workspace, service)[0]);
+  const workspace = service.workspaces.find((each) => isBeingLaidDown(each) || lackingHosts(each, service).length > 0);
+  const peer = workspace === undefined ? undefined : (workspace.layDown?.peer ?? lackingHosts(workspace, service)[0]);
   if (workspace === undefined || peer === undefined) return null;
   const { name, base } = workspace;
   return (
     <div class="guide-lay">
-      <Button look="primary" icon="hosts" busy={isBeingLaidDown(name)} onClick={() => void layDown(workspace, peer)}>
+      <Button look="primary" icon="hosts" busy={isBeingLaidDown(workspace)} onClick={() => { layDown(workspace, peer); }}>
         {words.named(name, peer)}
       </Button>
       {base === null ? null : (

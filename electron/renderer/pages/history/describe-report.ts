@@ -18,6 +18,11 @@ export function outcomeText(move: MigrationSummary): string {
   return texts.history.outcome[move.state] ?? texts.history.underWay;
 }
 
+/** Why it ended, in words; null where the outcome says it already. */
+export function reasonOf({ state, error }: Pick<MigrationSummary, "state" | "error">): string | null {
+  return state === "cancelled" && error === "stopped" ? null : error;
+}
+
 /** What changed since the generation, which copying would have had to send, in bytes. */
 export function changedBytes({ blocks }: MigrationReport): number {
   return (blocks.ram_dirty + blocks.disk_dirty) * BLOCK_BYTES;

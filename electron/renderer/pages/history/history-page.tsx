@@ -10,11 +10,12 @@ import { useAction } from "../../control/action.ts";
 import { call, serviceState } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { ago, texts } from "../../texts/texts.ts";
-import { outcomeOf, outcomeText } from "./describe-report.ts";
+import { outcomeOf, outcomeText, reasonOf } from "./describe-report.ts";
 
 function Row({ move }: { readonly move: MigrationSummary }): JSX.Element {
   const words = texts.history;
-  const { id, role, peer, bytes, seconds, startedAt, workspace, error } = move;
+  const { id, role, peer, bytes, seconds, startedAt, workspace, state } = move;
+  const reason = reasonOf(move);
   const way = role === "source" ? words.to(peer) : words.from(peer);
   const outcome = outcomeOf(move);
   return (
@@ -29,8 +30,8 @@ function Row({ move }: { readonly move: MigrationSummary }): JSX.Element {
       <td>{workspace}</td>
       <td>{way}</td>
       <td>
-        <span class={`badge ${outcome === "arrived" ? "running" : outcome === "failed" ? "failed" : "busy"}`}>{outcomeText(move)}</span>
-        {error === null ? null : <small class="reason">{error}</small>}
+        <span class={`badge ${outcome === "arrived" ? "running" : state === "cancelled" ? "off" : outcome === "failed" ? "failed" : "busy"}`}>{outcomeText(move)}</span>
+        {reason === null ? null : <small class="reason">{reason}</small>}
       </td>
       <td class="number">{bytes === null ? "–" : formatBytes(bytes)}</td>
       <td class="number">{seconds === null ? "–" : formatSeconds(seconds)}</td>

@@ -15,7 +15,7 @@ import { call, serviceState, status } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { ago, texts } from "../../texts/texts.ts";
 import type { PageParameters } from "../pages.ts";
-import { byteBars, originBars, outcomeOf, outcomeText, phaseBars, replaySentences, savedText } from "./describe-report.ts";
+import { byteBars, originBars, outcomeOf, outcomeText, phaseBars, reasonOf, replaySentences, savedText } from "./describe-report.ts";
 import { ReplayLine } from "./replay-line.tsx";
 import { saveText } from "./save-text.ts";
 
@@ -106,7 +106,8 @@ function Report({ report }: { readonly report: MigrationReport }): JSX.Element {
 
 /** A move that did not come to its end, or has not yet. */
 function WithoutReport({ move }: { readonly move: MigrationSummary }): JSX.Element {
-  const { role, peer, startedAt, error, id } = move;
+  const { role, peer, startedAt, id } = move;
+  const reason = reasonOf(move);
   const hasFailed = outcomeOf(move) === "failed";
   return (
     <>
@@ -118,7 +119,7 @@ function WithoutReport({ move }: { readonly move: MigrationSummary }): JSX.Eleme
         <Facts
           facts={[
             { name: words.columns.outcome, values: [outcomeText(move)] },
-            ...(error === null ? [] : [{ name: words.reason, values: [error] }]),
+            ...(reason === null ? [] : [{ name: words.reason, values: [reason] }]),
             { name: words.way, values: [role === "source" ? words.to(peer) : words.from(peer)] },
             { name: words.started, values: [new Date(startedAt).toLocaleString()] },
             { name: words.id, values: [id] },

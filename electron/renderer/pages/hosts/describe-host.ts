@@ -1,5 +1,5 @@
 import { formatBytes } from "../../../../common/quantities.ts";
-import type { Holding, MigrationSummary, Rights, WorkspaceStatus } from "../../../../protocol/control.ts";
+import type { Holding, Hosts, MigrationSummary, Rights, WorkspaceStatus } from "../../../../protocol/control.ts";
 import type { MigrationReport } from "../../../../protocol/report.ts";
 import { ago, listed, texts } from "../../texts/texts.ts";
 
@@ -21,6 +21,14 @@ export function holdingsText(host: string, workspaces: readonly WorkspaceStatus[
       .map(({ workspace, createdAt, bytes }) => words.holdsEarlier(workspace, ago(createdAt), formatBytes(bytes))),
   ];
   return held.length === 0 ? [words.holdsNothing] : held;
+}
+
+/** What a host has free, as it answered when the page was opened. `asked`: null while it is being asked. */
+export function roomText(host: string, asked: Pick<Hosts, "rooms" | "silent"> | null): string {
+  const words = texts.hosts;
+  if (asked === null) return words.roomAsking;
+  const room = asked.rooms.find((each) => each.host === host);
+  return room === undefined ? words.roomUnknown : words.roomFree(formatBytes(room.diskBytes), formatBytes(room.memoryBytes));
 }
 
 /** Less says nothing of a link: it is over before the connection has got going. */

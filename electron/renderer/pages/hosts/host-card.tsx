@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useId } from "preact/hooks";
-import type { Holding, MigrationSummary, PairedHost } from "../../../../protocol/control.ts";
+import type { Holding, Hosts, MigrationSummary, PairedHost } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { Facts } from "../../components/facts.tsx";
@@ -10,7 +10,7 @@ import { Menu } from "../../components/menu.tsx";
 import { Notice } from "../../components/notice.tsx";
 import { call, status } from "../../control/service.ts";
 import { ago, texts } from "../../texts/texts.ts";
-import { holdingsText, linkText, newestMoveWith, rightsText } from "./describe-host.ts";
+import { holdingsText, linkText, newestMoveWith, rightsText, roomText } from "./describe-host.ts";
 import { RightsDialog } from "./rights-dialog.tsx";
 import { UnpairDialog } from "./unpair-dialog.tsx";
 
@@ -37,10 +37,12 @@ export interface HostCardProps {
   readonly moves: readonly MigrationSummary[];
   /** What any host holds. */
   readonly holdings: readonly Holding[];
+  /** What the hosts answered when they were asked last; null while they are. */
+  readonly asked: Hosts | null;
 }
 
 /** Another host: where it is, what it may do, what it holds. */
-export function HostCard({ name, paired, moves, holdings }: HostCardProps): JSX.Element {
+export function HostCard({ name, paired, moves, holdings, asked }: HostCardProps): JSX.Element {
   const words = texts.hosts;
   const titleId = useId();
   const dialog = useSignal<"id" | "rights" | "unpair" | null>(null);
@@ -79,6 +81,7 @@ export function HostCard({ name, paired, moves, holdings }: HostCardProps): JSX.
           { name: words.address, values: [paired === null ? words.bySocket : paired.address] },
           ...(paired === null ? [] : [{ name: words.rights, values: rightsText(paired.rights, name) }]),
           { name: words.holds, values: holdingsText(name, service?.workspaces ?? [], holdings) },
+          { name: words.room, values: [roomText(name, asked)] },
           { name: words.link, values: [link ?? words.linkUnknown] },
         ]}
       />

@@ -34,7 +34,13 @@ function Knocked({ host }: { readonly host: PendingHost }): JSX.Element {
   );
 }
 
-function Others({ hosts, moves }: { readonly hosts: Hosts; readonly moves: readonly MigrationSummary[] }): JSX.Element {
+interface OthersProps {
+  readonly hosts: Hosts;
+  readonly moves: readonly MigrationSummary[];
+  readonly asked: Hosts | null;
+}
+
+function Others({ hosts, moves, asked }: OthersProps): JSX.Element {
   const words = texts.hosts;
   const paired = new Map(hosts.hosts.map((host) => [host.name, host]));
   const names = new Set([...paired.keys(), ...(status.value?.peers ?? []).map(({ name }) => name)]);
@@ -54,7 +60,7 @@ function Others({ hosts, moves }: { readonly hosts: Hosts; readonly moves: reado
         <Knocked key={host.id} host={host} />
       ))}
       {[...names].sort().map((name) => (
-        <HostCard key={name} name={name} paired={paired.get(name) ?? null} moves={moves} holdings={hosts.holdings} />
+        <HostCard key={name} name={name} paired={paired.get(name) ?? null} moves={moves} holdings={hosts.holdings} asked={asked} />
       ))}
     </section>
   );
@@ -65,6 +71,22 @@ export function HostsPage(): JSX.Element {
   const words = texts.hosts;
   const hosts = useKnownHosts();
   const moves = useSignal<readonly MigrationSummary[]>([]);
+  const asked = useSignal<Hosts | null>(null);
+  const names = (status.value?.peers ?? []).map(({ name }) => name).join(" ");
+  useEffect(() => {
+    if (names === "") return undefined;
+    const stop = new AbortController();
+    asked.value = null;
+    call("hosts", { ask: true }, { signal: stop.signal }).then(
+      (answer) => {
+        asked.value = answer;
+      },
+      () => undefined,
+    );
+    return () => {
+      stop.abort();
+    };
+  }, [names]);
   useEffect(() => {
     // Only for what is known of links: without it the page is as good.
     void call("report", {}).then(({ migrations }) => {
@@ -88,7 +110,7 @@ export function HostsPage(): JSX.Element {
       ) : (
         <>
           <ThisHost hosts={hosts} />
-          <Others hosts={hosts} moves={moves.value} />
+          <Others hosts={hosts} moves={moves.value} asked={asked.value} />
         </>
       )}
     </Page>

@@ -7,6 +7,7 @@ import { Notice } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
+import { reasonOf } from "../history/describe-report.ts";
 import { Thumbnail } from "../workspaces/thumbnail.tsx";
 import { originsOf } from "./figures.ts";
 import { OriginPlot } from "./origin-plot.tsx";
@@ -24,11 +25,12 @@ export function Outcome({ workspace, row, report }: OutcomeProps): JSX.Element {
   const words = texts.move;
   const { name } = workspace;
   const isLeaving = row.role === "source";
+  const reason = reasonOf(row);
   if (row.state !== "done")
     return (
       <Page title={words.cancelled}>
         <Notice kind="info">
-          {row.error === null || row.error === "stopped" ? null : <p>{row.error}</p>}
+          {reason === null ? null : <p>{reason}</p>}
           <p>{words.stopped(name)}</p>
         </Notice>
         <p>
@@ -69,7 +71,7 @@ function Saved({ report, memoryBytes }: { readonly report: MigrationReport; read
         <Icon name="check" />
         {words.saved(formatBytes(bytes.total), formatBytes(memoryBytes + disk))}
       </p>
-      <p class="muted">{words.savedHow(formatBytes(memoryBytes), formatBytes(disk))}</p>
+      <p class="muted">{words.savedHow(formatBytes(memoryBytes), disk === 0 ? null : formatBytes(disk))}</p>
       <ul>
         <li>{words.originLabel(formatBytes(home), formatBytes(replayed), formatBytes(sent))}</li>
         <li>{words.took(formatSeconds(phases.click_to_usable_s))}</li>

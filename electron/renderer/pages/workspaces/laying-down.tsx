@@ -1,11 +1,13 @@
 import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
 import type { ProgressUpdate } from "../../../../common/progress.ts";
+import { PhaseTimes } from "../../../../common/time-left.ts";
 import type { WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { ErrorNotice } from "../../components/notice.tsx";
 import { ProgressBar } from "../../components/progress-bar.tsx";
 import { texts } from "../../texts/texts.ts";
-import { endLayDown, layDown, layDowns } from "./lay-down.ts";
+import { endLayDown, layDown } from "./lay-down.ts";
 import { bytesText } from "./step-text.ts";
 
 const BEGINS: ProgressUpdate = { phase: "connect", done: 0, unit: "steps" };
@@ -13,25 +15,26 @@ const BEGINS: ProgressUpdate = { phase: "connect", done: 0, unit: "steps" };
 /** How far a workspace's generation has got on its way to another host, or why it does not get there; else nothing. */
 export function LayingDown({ workspace }: { readonly workspace: WorkspaceStatus }): JSX.Element | null {
   const words = texts.layDown;
-  const { name } = workspace;
-  const underWay = layDowns.value.get(name);
-  if (underWay === undefined) return null;
-  const { peer, progress, leftMs, error } = underWay;
+  const { name, layDown: underWay } = workspace;
+  const times = useRef(new PhaseTimes());
+  if (underWay === null) return null;
+  const { peer, progress, error } = underWay;
   const end = (): void => {
-    endLayDown(name);
+    endLayDown(workspace);
   };
   if (error !== null)
     return (
       <>
         <ErrorNotice error={error} onDismiss={end} />
         <div>
-          <Button label={`${words.goOn}: ${name}`} onClick={() => void layDown(workspace, peer)}>
+          <Button label={`${words.goOn}: ${name}`} onClick={() => { layDown(workspace, peer); }}>
             {words.goOn}
           </Button>
         </div>
       </>
     );
-  const update = progress ?? BEGINS;
+  const update = (progress as ProgressUpdate | null) ?? BEGINS;
+  const leftMs = times.current.note(update, performance.now());
   return (
     <div class="moving">
       <div class="moving-text">

@@ -45,7 +45,7 @@ export function MigrateDialog({ workspace, peer, onClose }: MigrateDialogProps):
   }, [name, peer]);
   const move = async (): Promise<void> => {
     if (isLacking.value) {
-      void layDown(workspace, peer);
+      layDown(workspace, peer);
       onClose();
     } else if (await action.run(() => beginMove(name, peer))) goTo("move", name);
   };

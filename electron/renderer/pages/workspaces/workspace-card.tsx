@@ -9,6 +9,7 @@ import { useAction, type Action } from "../../control/action.ts";
 import { call, serviceState } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
+import { CostNow } from "./cost-now.tsx";
 import { DeleteDialog } from "./delete-dialog.tsx";
 import { busyText, factsText, movingText, placeText, stateText } from "./describe.ts";
 import { LayingDown } from "./laying-down.tsx";
@@ -17,12 +18,17 @@ import { MoveProgress } from "./move-progress.tsx";
 import { PowerOffDialog } from "./power-off-dialog.tsx";
 import { RecordingLight } from "./recording-light.tsx";
 import { Thumbnail } from "./thumbnail.tsx";
+import { destinations } from "./usual-host.ts";
 import { WorkspaceMenu } from "./workspace-menu.tsx";
 
 interface ActionsProps {
   readonly workspace: WorkspaceStatus;
   readonly service: ServiceStatus;
   readonly action: Action;
+}
+
+function canBeMoved({ owner, base, state }: WorkspaceStatus): boolean {
+  return owner === "here" && base !== null && (state === "running" || state === "suspended");
 }
 
 /** What one does with a workspace in the state that it is in. */
@@ -34,7 +40,7 @@ function Actions({ workspace, service, action }: ActionsProps): JSX.Element | nu
   const disabled = serviceState.value !== "connected";
   const act = (method: "start" | "suspend" | "seal"): void => void action.run(() => call(method, { workspace: name }));
   const startText = state === "suspended" ? words.resume : words.start;
-  const canMigrate = base !== null && (state === "running" || state === "suspended");
+  const canMigrate = canBeMoved(workspace);
   return (
     <>
       {canMigrate ? <MigrateButton workspace={workspace} service={service} action={action} /> : null}
@@ -87,6 +93,7 @@ export function WorkspaceCard({ workspace, service }: { readonly workspace: Work
     dialog.value = null;
   };
   const titleId = useId();
+  const [usual] = destinations(workspace, service);
   return (
     <article class="card" aria-labelledby={titleId}>
       <Thumbnail workspace={workspace} />
@@ -115,6 +122,7 @@ export function WorkspaceCard({ workspace, service }: { readonly workspace: Work
             <li key={line}>{line}</li>
           ))}
         </ul>
+        {usual === undefined || migration !== null || !canBeMoved(workspace) ? null : <CostNow key={usual} workspace={name} peer={usual} />}
         {note === null ? null : <Notice kind="warning">{note}</Notice>}
         <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
         <LayingDown workspace={workspace} />

@@ -31,14 +31,14 @@ export function WorkspaceMenu({ workspace, service, action, onDelete, onPowerOff
     { text: words.powerOff, icon: "power", danger: true, onChoose: onPowerOff },
   ];
   const canDelete = state === "off" || state === "suspended" || state === "away";
-  const layable = isBeingLaidDown(name) ? [] : lackingHosts(workspace, service);
+  const layable = isBeingLaidDown(workspace) ? [] : lackingHosts(workspace, service);
   const items: readonly MenuItem[] = [
     ...(isRunning && base !== null ? [recording] : []),
     ...layable.map((host) => ({
       text: texts.layDown.on(host),
       detail: base === null ? texts.layDown.sealsFirst : texts.layDown.explained,
       icon: "hosts" as const,
-      onChoose: () => void layDown(workspace, host),
+      onChoose: () => { layDown(workspace, host); },
     })),
     ...(isRunning ? running : []),
     ...(canDelete ? [{ text: words.delete, icon: "close", danger: true, onChoose: onDelete } as const] : []),

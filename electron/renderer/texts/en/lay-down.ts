@@ -7,7 +7,7 @@ export const layDown = {
   title: (host: string) => `Laying its state down on ${host}`,
   cancel: "Stop",
   cancelExplained: "What is there already stays there; the next time goes on with it.",
-  keepOpen: "The workspace can be used meanwhile. Keep this page open; if it is closed, what is there already stays there.",
+  keepOpen: "The workspace can be used meanwhile, and this page may be closed.",
   goOn: "Try again",
   lacking: (host: string) => `${host} has no earlier state of it to start from yet.`,
   lackingText: "Lay that down there first. It goes on here meanwhile; then press “Migrate” again.",

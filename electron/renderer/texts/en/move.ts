@@ -41,7 +41,7 @@ export const move = {
   arrived: (name: string, host: string) => `${name} has arrived on ${host}`,
   arrivedHere: (name: string) => `${name} has arrived here`,
   saved: (sent: string, whole: string) => `${sent} were sent instead of ${whole}.`,
-  savedHow: (memory: string, disk: string) => `Copying would have been ${memory} of memory and ${disk} of changed disk, before compression.`,
+  savedHow: (memory: string, disk: string | null) => `Copying would have been ${memory} of memory${disk === null ? "" : ` and ${disk} of changed disk`}, before compression.`,
   took: (time: string) => `From the click to the usable machine: ${time}`,
   proved: "What arrived is bit for bit what was sent (SHA-256).",
   notProved: "The report came before the end; the state was checked on the other host.",
