@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
+import { lchown, mkdir, open, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { abortReason, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { exited, run, start, type ChildProcess } from "../common/spawn.ts";
@@ -12,6 +12,7 @@ import { readProcess, type ProcessFacts } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
 import { QmpClient } from "./qmp-client.ts";
 import { isJsonObject } from "./qmp-stream.ts";
+import { unprivilegedId } from "./run-as.ts";
 import { removeStaleFiles, runDirFiles, type RunDirFiles } from "./run-dir.ts";
 
 export { syncFiles } from "./device-state.ts";
@@ -98,22 +99,31 @@ async function emptyLog(path: string): Promise<FileHandle> {
   return log;
 }
 
+interface SpawnOptions extends Pick<MachineFiles, "network"> {
+  readonly limits: Limits | null;
+  readonly runAs: number | null;
+}
+
 async function spawnQemu(
   args: readonly string[],
   files: RunDirFiles,
-  { network, limits }: Pick<MachineFiles, "network"> & { readonly limits: Limits | null },
+  { network, limits, runAs }: SpawnOptions,
 ): Promise<ChildProcess & { pid: number }> {
   const isOpen = network === "open";
   const isRoot = process.getuid?.() === 0;
-  const line = confined([QEMU, ...args], { resolvConf: isOpen ? files.resolvConf : null, limits, isRoot });
+  const line = confined([QEMU, ...args], { resolvConf: isOpen ? files.resolvConf : null, limits, isRoot, runAs });
+  await mkdir(files.own, { recursive: true, mode: 0o700 });
+  if (runAs !== null) await lchown(files.own, runAs, runAs);
   const log = await emptyLog(files.log);
   try {
     const [program = "", ...rest] = line;
-    if (!isOpen) return await start(program, rest, { detached: true, stdio: ["ignore", log.fd, log.fd] });
+    const cwd = files.own;
+    if (!isOpen) return await start(program, rest, { cwd, detached: true, stdio: ["ignore", log.fd, log.fd] });
     await writeFile(files.resolvConf, RESOLV_CONF, { mode: 0o600 });
+    if (runAs !== null) await lchown(files.resolvConf, runAs, runAs);
     const networkLog = await emptyLog(files.networkLog);
     try {
-      return await startWithOwnNetwork(line, log.fd, networkLog.fd);
+      return await startWithOwnNetwork(line, { cwd, logFd: log.fd, uplinkLogFd: networkLog.fd });
     } finally {
       await networkLog.close();
     }
@@ -175,7 +185,8 @@ const CLEAR_CODES: ReadonlySet<string> = new Set(["CANCELLED", "TIMEOUT", "INCOM
  * up; ENVIRONMENT, USAGE, DAMAGED, NOT_FOUND, TIMEOUT, CANCELLED
  */
 export async function startMachine(m: MachineDefinition, f: MachineFiles, signal?: AbortSignal): Promise<Machine> {
-  const args = qemuArguments(m, f);
+  const runAs = await unprivilegedId(f.runDir);
+  const args = qemuArguments(m, f, runAs);
   const files = runDirFiles(f.runDir);
   await prepareRunDir(f.runDir);
   const running = await findLiving(files);
@@ -187,7 +198,7 @@ export async function startMachine(m: MachineDefinition, f: MachineFiles, signal
   // could each get a pid file of its own, and its lock is what lets only one of them through.
   // A machine without a network card needs no network.
   const network = hardwareOf(m).nic === "none" ? "blocked" : f.network;
-  const child = await spawnQemu(args, files, { network, limits: f.limits ?? null });
+  const child = await spawnQemu(args, files, { network, limits: f.limits ?? null, runAs });
   try {
     const qmp = await connectToChild(child, files, signal);
     if (f.incoming) await checkVersion(qmp, m, f.name);

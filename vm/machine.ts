@@ -1,4 +1,6 @@
-import { readFile, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { basename } from "node:path";
 import { delay, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { readDeviceState, writeDeviceState } from "./device-state.ts";
@@ -8,7 +10,7 @@ import { isAlive, signalProcess, type ProcessIdentity } from "./process-identity
 import type { QmpClient } from "./qmp-client.ts";
 import { logTail } from "./qemu-log.ts";
 import { isJsonObject } from "./qmp-stream.ts";
-import { runDirFiles, type RunDirFiles } from "./run-dir.ts";
+import { removeStaleFiles, runDirFiles, type RunDirFiles } from "./run-dir.ts";
 
 export type MachineEvent = "reset" | "shutdown" | "stop" | "resume";
 
@@ -25,6 +27,18 @@ const KILL_TIMEOUT_MS = 10_000;
 const FINALIZE_TIMEOUT_MS = 10_000;
 const FINALIZE_RETRY_MS = 20;
 const GONE_POLL_MS = { first: 10, most: 250 } as const;
+
+/** A file in QEMU's own folder, which could be made to lead elsewhere, or to be of any length, by a QEMU that was taken over. */
+async function readOwn(path: string, bytes: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const content = Buffer.alloc(bytes);
+    const { bytesRead } = await file.read(content, 0, bytes, 0);
+    return content.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
 
 /**
  * One running QEMU and this process's connection to it. QEMU is not a child in any sense that matters: it lives in a
@@ -119,6 +133,8 @@ export class Machine {
       await signalProcess(this.#identity, "SIGKILL");
       await withTimeout(this.#gone(), KILL_TIMEOUT_MS, "killing QEMU");
     }
+    // What it cannot do itself where it runs as another user.
+    await removeStaleFiles(this.#files);
   }
 
   /** Ends QEMU at once: what it has not written yet is lost. For machines that nobody wants anything of any more. */
@@ -179,14 +195,15 @@ export class Machine {
   }
 
   /**
-   * What the variables of a machine with UEFI firmware are now, read from its memory by way of a file at `scratch`.
+   * What the variables of a machine with UEFI firmware are now, read from its memory by way of a file.
    * @throws GUEST; DAMAGED if the firmware is just writing one, which a paused machine may have been
    */
-  async uefiVariables(scratch: string): Promise<Buffer> {
+  async uefiVariables(): Promise<Buffer> {
+    const { memory } = this.#files;
     const range = { val: UEFI_VARIABLES_ADDRESS, size: UEFI_VARIABLES_BYTES };
-    await this.qmp.execute("pmemsave", { ...range, filename: scratch });
-    const content = await readFile(scratch);
-    await rm(scratch);
+    await this.qmp.execute("pmemsave", { ...range, filename: basename(memory) });
+    const content = await readOwn(memory, UEFI_VARIABLES_BYTES);
+    await rm(memory);
     checkVariables(content, "the machine's flash memory");
     return content;
   }
