@@ -1,11 +1,9 @@
 import { once } from "node:events";
-import { mkdtemp, open, rm } from "node:fs/promises";
 import { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { withTimeout } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { exited, start, type ChildProcess } from "../common/spawn.ts";
+import { descriptorPath, namelessFile } from "./nameless-file.ts";
 import { readProcess } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
 import { unprivilegedId } from "./run-as.ts";
@@ -171,20 +169,18 @@ export async function startWithOwnNetwork(
 /** Tries it out, with a program that does nothing. @throws ENVIRONMENT with what is missing */
 export async function tryOwnNetwork(): Promise<void> {
   const isRoot = process.getuid?.() === 0;
-  const dir = await mkdtemp(join(tmpdir(), "homeward-probe-"));
-  const runAs = await unprivilegedId(dir);
+  const runAs = await unprivilegedId("/");
   const line = confined(["sleep", "60"], { resolvConf: "/etc/resolv.conf", limits: null, isRoot, runAs });
-  const log = await open(join(dir, "log"), "a", 0o600);
+  const log = await namelessFile();
   try {
-    const child = await startWithOwnNetwork(line, { cwd: dir, logFd: log.fd, uplinkLogFd: log.fd });
+    const child = await startWithOwnNetwork(line, { cwd: "/", logFd: log.fd, uplinkLogFd: log.fd });
     child.ref();
     child.kill("SIGKILL");
     await exited(child);
   } catch (error) {
-    const words = await logTail(join(dir, "log"));
+    const words = await logTail(descriptorPath(log.fd));
     throw words === "" ? error : impossible(new Error(words, { cause: error }));
   } finally {
     await log.close();
-    await rm(dir, { recursive: true, force: true });
   }
 }

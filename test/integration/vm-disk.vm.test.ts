@@ -176,7 +176,7 @@ describe("disk images", () => {
       await disk.writeZeroes(15, 1);
     });
     const merged = join(dir, "merged.qcow2");
-    await mergeLayers([top, middle, base], merged);
+    await mergeLayers([top, middle, base], merged, { runDir: dir });
     await expectSameContent([top, middle, base], [merged, base]);
     const disk = await open([merged, base], false);
     expect(await list(disk.allocated())).toEqual([
@@ -193,7 +193,7 @@ describe("disk images", () => {
   test("merging that is stopped leaves nothing", async () => {
     const top = await overlay("top", [base]);
     const before = await readdir(dir);
-    const merging = mergeLayers([top, base], join(dir, "merged"), { signal: AbortSignal.abort() });
+    const merging = mergeLayers([top, base], join(dir, "merged"), { runDir: dir, signal: AbortSignal.abort() });
     await expect(merging).rejects.toMatchObject({ code: "CANCELLED" });
     expect(await readdir(dir)).toEqual(before);
   });
@@ -243,7 +243,7 @@ describe("a layer that another host sent", () => {
     await edit([top, base], (disk) => disk.writeZeroes(100, 50));
     const [copy, merged] = [join(dir, "copy.qcow2"), join(dir, "merged.qcow2")];
     await convertImage(base, copy);
-    await mergeLayers([top, base], merged);
+    await mergeLayers([top, base], merged, { runDir: dir });
     for (const path of [base, top, copy, merged]) await expect(checkForeignLayer(path, DISK_BYTES)).resolves.toBeUndefined();
   });
 
