@@ -8,7 +8,7 @@ import { confined, type Limits, RESOLV_CONF, startWithOwnNetwork } from "./confi
 import { connectUnix, connectWhenListening } from "./connect.ts";
 import { checkLayers } from "./image-header.ts";
 import { Machine } from "./machine.ts";
-import { readProcess, type ProcessFacts } from "./process-identity.ts";
+import { readProcess, signalProcess, startedWith, whenGone, type ProcessFacts } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
 import { QmpClient } from "./qmp-client.ts";
 import { isJsonObject } from "./qmp-stream.ts";
@@ -43,6 +43,17 @@ async function findLiving(files: RunDirFiles): Promise<ProcessFacts | null> {
   if (found === null) return null;
   const at = found.args.indexOf("-pidfile");
   return at !== -1 && found.args[at + 1] === files.pid ? found : null;
+}
+
+/**
+ * Ends a QEMU whose starter was killed before it could write its pid file, by which alone it would be found; what becomes
+ * QEMU has its arguments already. Its guest never ran.
+ */
+async function endUnfinishedStart(files: RunDirFiles): Promise<void> {
+  for (const found of await startedWith("-pidfile", files.pid)) {
+    await signalProcess(found, "SIGKILL");
+    await withTimeout(whenGone(found), START_TIMEOUT_MS, "killing QEMU");
+  }
 }
 
 /** Whether the QEMU of a run folder is alive; it is not talked to. */
@@ -223,6 +234,7 @@ export async function adoptMachine(runDir: string): Promise<Machine | null> {
   const files = runDirFiles(runDir);
   const found = await findLiving(files);
   if (found === null) {
+    await endUnfinishedStart(files);
     await removeStaleFiles(files);
     return null;
   }

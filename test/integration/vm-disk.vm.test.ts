@@ -7,6 +7,7 @@ import { run } from "../../common/spawn.ts";
 import { openDisk, type DiskBlocks, type Extent } from "../../vm/disk-blocks.ts";
 import { chainFileName } from "../../vm/disk-chain.ts";
 import { convertImage, createOverlay, imageVirtualBytes, mergeLayers } from "../../vm/disk-image.ts";
+import { readProcess } from "../../vm/process-identity.ts";
 import { checkForeignLayer } from "../../vm/foreign-layer.ts";
 
 const BLOCK = 4096;
@@ -234,6 +235,23 @@ describe("disk images", () => {
     const disk = await open([top, base], false);
     expect(disk.blocks).toBe(DISK_BYTES / BLOCK);
   });
+});
+
+test("a program that reads disks ends with who started it, also before they have met", async () => {
+  const module = new URL("../../vm/disk-blocks.ts", import.meta.url).href;
+  const script = `
+    const { readFileSync } = await import("node:fs");
+    const { openDisk } = await import(${JSON.stringify(module)});
+    openDisk(${JSON.stringify([base])}, { writable: false, runDir: ${JSON.stringify(dir)} });
+    const children = \`/proc/self/task/\${process.pid}/children\`;
+    const look = () => (readFileSync(children, "utf8") === "" ? setImmediate(look) : process.kill(process.pid, "SIGKILL"));
+    look();`;
+  for (let i = 0; i < 3; i++) await expect(run(process.execPath, ["--input-type=module", "-e", script])).rejects.toThrow("SIGKILL");
+  const readers = async (): Promise<unknown[]> => {
+    const found = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map((pid) => readProcess(Number(pid))));
+    return found.filter((each) => each?.args.some((arg) => arg.startsWith(`--socket=${dir}/`)));
+  };
+  await expect.poll(readers, { timeout: 20_000 }).toEqual([]);
 });
 
 describe("a layer that another host sent", () => {

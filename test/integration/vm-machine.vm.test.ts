@@ -7,6 +7,7 @@ import { delay, withTimeout } from "../../common/abort.ts";
 import { run } from "../../common/spawn.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
 import { adoptMachine, qemuVersion, startMachine, syncFiles, type Machine } from "../../vm/machine-process.ts";
+import { startedWith } from "../../vm/process-identity.ts";
 import { unprivilegedId } from "../../vm/run-as.ts";
 import { TinyWorkspace, type, waitForCursor, waitForShell, type SavedState } from "./vm-tiny-guest.ts";
 
@@ -160,6 +161,25 @@ describe("QEMU's life", () => {
     await machine.quit();
     await whenGone(machine.exited);
     expect(await readdir(files.runDir)).not.toContain("qmp.sock");
+  });
+
+  test("it is found when its starter was killed before it could write its pid file, and ended", async () => {
+    const files = await tiny.files("unfinished");
+    const module = new URL("../../vm/machine-process.ts", import.meta.url).href;
+    const script = `
+      const { readFileSync } = await import("node:fs");
+      const { startMachine } = await import(${JSON.stringify(module)});
+      void startMachine(${JSON.stringify(tiny.definition)}, ${JSON.stringify({ ...files, network: "blocked" })});
+      const children = \`/proc/self/task/\${process.pid}/children\`;
+      const look = () => (readFileSync(children, "utf8") === "" ? setImmediate(look) : process.kill(process.pid, "SIGKILL"));
+      look();`;
+    await expect(run(process.execPath, ["--input-type=module", "-e", script])).rejects.toThrow("SIGKILL");
+    const pid = join(files.runDir, "qemu.pid");
+    const machine = await adoptMachine(files.runDir);
+    // On a slow day it may have come so far.
+    if (machine !== null) await machine.quit();
+    expect(await startedWith("-pidfile", pid)).toEqual([]);
+    expect(await adoptMachine(files.runDir)).toBeNull();
   });
 
   test("a pid file of another process is not believed", async () => {
