@@ -39,7 +39,7 @@ describe("everything that two hosts can come to by any order of messages, losses
   it(
     "also when a host takes over before, during or after a second attempt",
     () => {
-      // The rest is a million states more, for which there is no time each time: MODEL=full npm run test:unit migration-model
+      // With power cuts there are more, for which there is no time each time: MODEL=full npm run test:unit migration-model
       const losses = process.env["MODEL"] === "full" ? BOTH : (["killed"] as const);
       const { states, transitions, finals, counterexample } = check(twoHosts(SERVICE_RULES, { attempts: 2, work: 0, takeovers: 1, losses }));
       console.log(`two attempts and a takeover: ${states} states, ${transitions} transitions, ${finals} ends`);
