@@ -1,7 +1,6 @@
 import { once } from "node:events";
-import { access, constants, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { access, constants } from "node:fs/promises";
+import { descriptorPath, namelessFile } from "./nameless-file.ts";
 import { abortReason, throwIfAborted } from "../common/abort.ts";
 import { start } from "../common/spawn.ts";
 import { PROBE_EXIT_STATUS, PROBE_PORTS, PROBE_STEPS, probeImage } from "./probe-image.ts";
@@ -57,12 +56,11 @@ function probeArguments(accelerator: "kvm" | "tcg", image: string): string[] {
 /** Runs the probe under one accelerator, for two seconds at most. @throws ENVIRONMENT without QEMU, CANCELLED */
 export async function runProbe(accelerator: "kvm" | "tcg", signal?: AbortSignal): Promise<ProbeRun> {
   throwIfAborted(signal);
-  const dir = await mkdtemp(join(tmpdir(), "homeward-probe-"));
+  const image = await namelessFile(probeImage());
   try {
-    const image = join(dir, "probe");
-    await writeFile(image, probeImage());
     const begun = performance.now();
-    const child = await start(QEMU, probeArguments(accelerator, image));
+    const stdio = ["ignore", "pipe", "pipe", image.fd] as const;
+    const child = await start(QEMU, probeArguments(accelerator, descriptorPath(3)), { stdio });
     // Not "exit": its last words may still be in the pipes then.
     const closed = once(child, "close");
     let [steps, words] = ["", ""];
@@ -83,7 +81,7 @@ export async function runProbe(accelerator: "kvm" | "tcg", signal?: AbortSignal)
     if (signal?.aborted === true) throw abortReason(signal);
     return { works: child.exitCode === PROBE_EXIT_STATUS, steps, ms: performance.now() - begun, words: words.trim() };
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    await image.close();
   }
 }
 

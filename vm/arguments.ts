@@ -60,8 +60,13 @@ function check(m: MachineDefinition, f: MachineFiles): void {
     throw new HomewardError("USAGE", `the firmware files of ${f.name} do not fit its definition`);
 }
 
-/** What QEMU needs no right to do, it cannot do: a guest that breaks out of a device finds no way to start programs. */
-const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+/**
+ * What QEMU needs no right to do, it cannot do: a guest that breaks out of a device finds no way to start programs. Where it
+ * has to become another user first, it may still ask for that afterwards, and has no right to.
+ */
+function sandbox(runAs: number | null): string {
+  return `on,obsolete=deny,elevateprivileges=${runAs === null ? "deny" : "allow"},spawn=deny,resourcecontrol=deny`;
+}
 
 /** Node names of the firmware's two flash chips: its code, and its variables. */
 const FLASH = ",pflash0=code0,pflash1=vars0";
@@ -165,9 +170,10 @@ function bootArguments(m: MachineDefinition, f: MachineFiles): string[] {
 /**
  * QEMU's arguments for a machine: everything that decides what the guest sees comes from the definition, everything that
  * differs between computers from the files.
+ * @param runAs number of the user that QEMU becomes; null if it stays who it is
  * @throws USAGE if the two do not fit together, ENVIRONMENT if the run folder's path is too long
  */
-export function qemuArguments(m: MachineDefinition, f: MachineFiles): string[] {
+export function qemuArguments(m: MachineDefinition, f: MachineFiles, runAs: number | null = null): string[] {
   check(m, f);
   const run = runDirFiles(f.runDir);
   return [
@@ -176,7 +182,9 @@ export function qemuArguments(m: MachineDefinition, f: MachineFiles): string[] {
     "-name",
     `guest=${quoted(f.name)}`,
     "-sandbox",
-    SANDBOX,
+    sandbox(runAs),
+    // After it has opened all files and before the guest can do anything.
+    ...(runAs === null ? [] : ["-runas", `${runAs}:${runAs}`]),
     ...machineArguments(m, f),
     ...diskArguments(f),
     ...deviceArguments(m, f),

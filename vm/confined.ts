@@ -1,13 +1,12 @@
 import { once } from "node:events";
-import { mkdtemp, open, rm } from "node:fs/promises";
 import { Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { withTimeout } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
 import { exited, start, type ChildProcess } from "../common/spawn.ts";
+import { descriptorPath, namelessFile } from "./nameless-file.ts";
 import { readProcess } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
+import { unprivilegedId } from "./run-as.ts";
 
 /**
  * What QEMU is started through. Every program in between replaces itself by the next one, so that the process started is
@@ -26,8 +25,8 @@ export const RESOLV_CONF = `nameserver ${UPLINK.nameServer}\n`;
  * that the namespaces are there; the descriptor stays open as long as what is run.
  */
 const ENTER = `mount --bind "$1" /etc/resolv.conf
-echo "0 0" >/proc/sys/net/ipv4/ping_group_range
-shift
+echo "$2 $2" >/proc/sys/net/ipv4/ping_group_range
+shift 2
 echo >&3
 exec "$@"`;
 
@@ -43,9 +42,10 @@ function limited({ bytes, cpuSeconds }: Limits): string[] {
   return ["prlimit", `--as=${bytes}`, `--cpu=${cpuSeconds}`, "--core=0", "--", "nice", "-n", "5", "--"];
 }
 
-/** Without any right beyond that of opening its user's files, and no way to get one. */
-function unprivileged(hasCapabilities: boolean): string[] {
-  const drop = hasCapabilities ? ["--bounding-set=-all", "--inh-caps=-all"] : [];
+/** Without any right beyond that of opening its user's files, and perhaps of becoming another user, and no way to get one. */
+function unprivileged(hasCapabilities: boolean, becomesOther: boolean): string[] {
+  const kept = becomesOther ? ",+setuid,+setgid" : "";
+  const drop = hasCapabilities ? [`--bounding-set=-all${kept}`, "--inh-caps=-all"] : [];
   return ["setpriv", "--no-new-privs", ...drop, "--"];
 }
 
@@ -55,16 +55,20 @@ export interface Confinement {
   readonly limits: Limits | null;
   /** This process is root's. */
   readonly isRoot: boolean;
+  /** Number of the user that the command becomes by itself when it has opened its files; null if it stays who it is. */
+  readonly runAs: number | null;
 }
 
 /** The command line that becomes `command`. */
-export function confined(command: readonly string[], { resolvConf, limits, isRoot }: Confinement): string[] {
+export function confined(command: readonly string[], { resolvConf, limits, isRoot, runAs }: Confinement): string[] {
   const isOwn = resolvConf !== null;
-  const namespaces = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--", "sh", "-c", ENTER, "sh"];
+  // In a user namespace of its own there would be nobody to become.
+  const asRoot = runAs === null ? ["--user", "--map-root-user"] : [];
+  const namespaces = ["unshare", ...asRoot, "--net", "--mount", "--", "sh", "-c", ENTER, "sh"];
   return [
-    ...(isOwn ? [...namespaces, resolvConf] : []),
+    ...(isOwn ? [...namespaces, resolvConf, String(runAs ?? 0)] : []),
     ...(limits === null ? [] : limited(limits)),
-    ...unprivileged(isRoot || isOwn),
+    ...unprivileged(isRoot || isOwn, runAs !== null),
     ...command,
   ];
 }
@@ -121,20 +125,26 @@ async function startUplink(pid: number, tie: Socket, logFd: number): Promise<voi
   }
 }
 
+export interface OwnNetworkOptions {
+  readonly cwd: string;
+  /** For what the command says. */
+  readonly logFd: number;
+  /** For what the program says that keeps its network up. */
+  readonly uplinkLogFd: number;
+}
+
 /**
  * Starts a command in namespaces of its own with a way out to the network, but none to this computer's loopback.
  * @param line what `confined` made
- * @param logFd for what the command says, and of what keeps its network up
  * @returns the process, which may have ended by itself
  * @throws ENVIRONMENT where that is not possible
  */
 export async function startWithOwnNetwork(
   line: readonly string[],
-  logFd: number,
-  uplinkLogFd: number,
+  { cwd, logFd, uplinkLogFd }: OwnNetworkOptions,
 ): Promise<ChildProcess & { pid: number }> {
   const [program = "", ...args] = line;
-  const child = await start(program, args, { detached: true, stdio: ["ignore", logFd, logFd, "pipe"] }).catch((error: unknown) => {
+  const child = await start(program, args, { cwd, detached: true, stdio: ["ignore", logFd, logFd, "pipe"] }).catch((error: unknown) => {
     throw impossible(error);
   });
   const tie = socketOf(child, 3);
@@ -159,19 +169,18 @@ export async function startWithOwnNetwork(
 /** Tries it out, with a program that does nothing. @throws ENVIRONMENT with what is missing */
 export async function tryOwnNetwork(): Promise<void> {
   const isRoot = process.getuid?.() === 0;
-  const line = confined(["sleep", "60"], { resolvConf: "/etc/resolv.conf", limits: null, isRoot });
-  const dir = await mkdtemp(join(tmpdir(), "homeward-probe-"));
-  const log = await open(join(dir, "log"), "a", 0o600);
+  const runAs = await unprivilegedId("/");
+  const line = confined(["sleep", "60"], { resolvConf: "/etc/resolv.conf", limits: null, isRoot, runAs });
+  const log = await namelessFile();
   try {
-    const child = await startWithOwnNetwork(line, log.fd, log.fd);
+    const child = await startWithOwnNetwork(line, { cwd: "/", logFd: log.fd, uplinkLogFd: log.fd });
     child.ref();
     child.kill("SIGKILL");
     await exited(child);
   } catch (error) {
-    const words = await logTail(join(dir, "log"));
+    const words = await logTail(descriptorPath(log.fd));
     throw words === "" ? error : impossible(new Error(words, { cause: error }));
   } finally {
     await log.close();
-    await rm(dir, { recursive: true, force: true });
   }
 }

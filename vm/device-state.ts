@@ -1,8 +1,8 @@
 import { createReadStream, createWriteStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { lchown, open, rename, rm, stat } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { once } from "node:events";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { abortable, abortReason, throwIfAborted, withTimeout } from "../common/abort.ts";
 import { HomewardError, toHomewardError } from "../common/errors.ts";
@@ -13,6 +13,7 @@ import { isJsonObject } from "./qmp-stream.ts";
 /**
  * Device state is what QEMU's migration stream holds when RAM is a shared file and left out of it. The stream passes
  * through a unix socket between QEMU and this process, so that QEMU needs neither a shell nor the right to open the file.
+ * The socket is in QEMU's working folder and named without a path: whom QEMU runs as may not go through the folders above.
  */
 
 /** 6 MB were measured; it grows with the number of devices, not with RAM. */
@@ -85,11 +86,18 @@ async function* bounded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
+function uriOf(socketPath: string): string {
+  return `unix:${basename(socketPath)}`;
+}
+
+/** For whom the folder belongs to. */
 async function listen(socketPath: string): Promise<Server> {
   await rm(socketPath, { force: true });
   const server = createServer({ pauseOnConnect: true });
   server.listen(socketPath);
   await once(server, "listening");
+  const { uid, gid } = await stat(dirname(socketPath));
+  if (uid !== process.getuid?.()) await lchown(socketPath, uid, gid);
   return server;
 }
 
@@ -108,7 +116,7 @@ async function receiveState(qmp: QmpClient, socketPath: string, part: string, si
   written.catch(() => undefined);
   let started = false;
   try {
-    await qmp.execute("migrate", { uri: `unix:${socketPath}` });
+    await qmp.execute("migrate", { uri: uriOf(socketPath) });
     started = true;
     // QEMU is done when it has sent the last byte, the file when that has arrived.
     const done = Promise.all([watch.ended, written]);
@@ -168,7 +176,7 @@ export async function readDeviceState(
   const watch = watchMigration(qmp);
   let socket: Socket | undefined;
   try {
-    await qmp.execute("migrate-incoming", { uri: `unix:${socketPath}` });
+    await qmp.execute("migrate-incoming", { uri: uriOf(socketPath) });
     socket = await connectUnix(socketPath, signal);
     // QEMU knows where the stream ends and closes the socket there, which `pipeline` may take for the end of nothing and
     // never settle; a stream that it refuses breaks the socket too. Either way only the watch knows what came of it.

@@ -126,6 +126,12 @@ class NbdDisk implements DiskBlocks {
   }
 }
 
+/**
+ * Ends the program when this process is killed, or was already when it comes to say so: a qemu-nbd that never had a client
+ * would wait for one for ever. Killed, as it would forget a SIGTERM that comes while it starts; what counts was flushed.
+ */
+const TIED = ["--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$1" ] && shift && exec "$@"', "sh", String(process.pid)];
+
 /** A qemu-nbd for one client: it ends by itself when that client goes, also when this whole process is killed. */
 class NbdServer {
   readonly socket: string;
@@ -156,7 +162,7 @@ class NbdServer {
       "--",
       chainFileName(layers, { writable, flush: "safe" }),
     ];
-    return new NbdServer(socket, await start(QEMU_NBD, args, { stdio: ["ignore", "ignore", "pipe"] }));
+    return new NbdServer(socket, await start("setpriv", [...TIED, QEMU_NBD, ...args], { stdio: ["ignore", "ignore", "pipe"] }));
   }
 
   /** Why it ended before its time. */

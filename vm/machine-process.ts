@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
+import { lchown, mkdir, open, readFile, stat, writeFile, type FileHandle } from "node:fs/promises";
 import { abortReason, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { exited, run, start, type ChildProcess } from "../common/spawn.ts";
@@ -8,10 +8,11 @@ import { confined, type Limits, RESOLV_CONF, startWithOwnNetwork } from "./confi
 import { connectUnix, connectWhenListening } from "./connect.ts";
 import { checkLayers } from "./image-header.ts";
 import { Machine } from "./machine.ts";
-import { readProcess, type ProcessFacts } from "./process-identity.ts";
+import { readProcess, signalProcess, startedWith, whenGone, type ProcessFacts } from "./process-identity.ts";
 import { logTail } from "./qemu-log.ts";
 import { QmpClient } from "./qmp-client.ts";
 import { isJsonObject } from "./qmp-stream.ts";
+import { unprivilegedId } from "./run-as.ts";
 import { removeStaleFiles, runDirFiles, type RunDirFiles } from "./run-dir.ts";
 
 export { syncFiles } from "./device-state.ts";
@@ -42,6 +43,17 @@ async function findLiving(files: RunDirFiles): Promise<ProcessFacts | null> {
   if (found === null) return null;
   const at = found.args.indexOf("-pidfile");
   return at !== -1 && found.args[at + 1] === files.pid ? found : null;
+}
+
+/**
+ * Ends a QEMU whose starter was killed before it could write its pid file, by which alone it would be found; what becomes
+ * QEMU has its arguments already. Its guest never ran.
+ */
+async function endUnfinishedStart(files: RunDirFiles): Promise<void> {
+  for (const found of await startedWith("-pidfile", files.pid)) {
+    await signalProcess(found, "SIGKILL");
+    await withTimeout(whenGone(found), START_TIMEOUT_MS, "killing QEMU");
+  }
 }
 
 /** Whether the QEMU of a run folder is alive; it is not talked to. */
@@ -98,22 +110,31 @@ async function emptyLog(path: string): Promise<FileHandle> {
   return log;
 }
 
+interface SpawnOptions extends Pick<MachineFiles, "network"> {
+  readonly limits: Limits | null;
+  readonly runAs: number | null;
+}
+
 async function spawnQemu(
   args: readonly string[],
   files: RunDirFiles,
-  { network, limits }: Pick<MachineFiles, "network"> & { readonly limits: Limits | null },
+  { network, limits, runAs }: SpawnOptions,
 ): Promise<ChildProcess & { pid: number }> {
   const isOpen = network === "open";
   const isRoot = process.getuid?.() === 0;
-  const line = confined([QEMU, ...args], { resolvConf: isOpen ? files.resolvConf : null, limits, isRoot });
+  const line = confined([QEMU, ...args], { resolvConf: isOpen ? files.resolvConf : null, limits, isRoot, runAs });
+  await mkdir(files.own, { recursive: true, mode: 0o700 });
+  if (runAs !== null) await lchown(files.own, runAs, runAs);
   const log = await emptyLog(files.log);
   try {
     const [program = "", ...rest] = line;
-    if (!isOpen) return await start(program, rest, { detached: true, stdio: ["ignore", log.fd, log.fd] });
+    const cwd = files.own;
+    if (!isOpen) return await start(program, rest, { cwd, detached: true, stdio: ["ignore", log.fd, log.fd] });
     await writeFile(files.resolvConf, RESOLV_CONF, { mode: 0o600 });
+    if (runAs !== null) await lchown(files.resolvConf, runAs, runAs);
     const networkLog = await emptyLog(files.networkLog);
     try {
-      return await startWithOwnNetwork(line, log.fd, networkLog.fd);
+      return await startWithOwnNetwork(line, { cwd, logFd: log.fd, uplinkLogFd: networkLog.fd });
     } finally {
       await networkLog.close();
     }
@@ -175,7 +196,8 @@ const CLEAR_CODES: ReadonlySet<string> = new Set(["CANCELLED", "TIMEOUT", "INCOM
  * up; ENVIRONMENT, USAGE, DAMAGED, NOT_FOUND, TIMEOUT, CANCELLED
  */
 export async function startMachine(m: MachineDefinition, f: MachineFiles, signal?: AbortSignal): Promise<Machine> {
-  const args = qemuArguments(m, f);
+  const runAs = await unprivilegedId(f.runDir);
+  const args = qemuArguments(m, f, runAs);
   const files = runDirFiles(f.runDir);
   await prepareRunDir(f.runDir);
   const running = await findLiving(files);
@@ -187,7 +209,7 @@ export async function startMachine(m: MachineDefinition, f: MachineFiles, signal
   // could each get a pid file of its own, and its lock is what lets only one of them through.
   // A machine without a network card needs no network.
   const network = hardwareOf(m).nic === "none" ? "blocked" : f.network;
-  const child = await spawnQemu(args, files, { network, limits: f.limits ?? null });
+  const child = await spawnQemu(args, files, { network, limits: f.limits ?? null, runAs });
   try {
     const qmp = await connectToChild(child, files, signal);
     if (f.incoming) await checkVersion(qmp, m, f.name);
@@ -212,6 +234,7 @@ export async function adoptMachine(runDir: string): Promise<Machine | null> {
   const files = runDirFiles(runDir);
   const found = await findLiving(files);
   if (found === null) {
+    await endUnfinishedStart(files);
     await removeStaleFiles(files);
     return null;
   }

@@ -1,14 +1,16 @@
-import { readFile, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { basename } from "node:path";
 import { delay, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { readDeviceState, writeDeviceState } from "./device-state.ts";
 import { checkVariables, UEFI_VARIABLES_ADDRESS, UEFI_VARIABLES_BYTES } from "./firmware.ts";
 import { countConnections } from "./network-status.ts";
-import { isAlive, signalProcess, type ProcessIdentity } from "./process-identity.ts";
+import { signalProcess, whenGone, type ProcessIdentity } from "./process-identity.ts";
 import type { QmpClient } from "./qmp-client.ts";
 import { logTail } from "./qemu-log.ts";
 import { isJsonObject } from "./qmp-stream.ts";
-import { runDirFiles, type RunDirFiles } from "./run-dir.ts";
+import { removeStaleFiles, runDirFiles, type RunDirFiles } from "./run-dir.ts";
 
 export type MachineEvent = "reset" | "shutdown" | "stop" | "resume";
 
@@ -24,7 +26,18 @@ const QUIT_TIMEOUT_MS = 30_000;
 const KILL_TIMEOUT_MS = 10_000;
 const FINALIZE_TIMEOUT_MS = 10_000;
 const FINALIZE_RETRY_MS = 20;
-const GONE_POLL_MS = { first: 10, most: 250 } as const;
+
+/** A file in QEMU's own folder, which could be made to lead elsewhere, or to be of any length, by a QEMU that was taken over. */
+async function readOwn(path: string, bytes: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const content = Buffer.alloc(bytes);
+    const { bytesRead } = await file.read(content, 0, bytes, 0);
+    return content.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
 
 /**
  * One running QEMU and this process's connection to it. QEMU is not a child in any sense that matters: it lives in a
@@ -114,17 +127,19 @@ export class Machine {
       await signalProcess(this.#identity, "SIGTERM");
     }
     try {
-      await withTimeout(this.#gone(), QUIT_TIMEOUT_MS, "QEMU");
+      await withTimeout(whenGone(this.#identity), QUIT_TIMEOUT_MS, "QEMU");
     } catch {
       await signalProcess(this.#identity, "SIGKILL");
-      await withTimeout(this.#gone(), KILL_TIMEOUT_MS, "killing QEMU");
+      await withTimeout(whenGone(this.#identity), KILL_TIMEOUT_MS, "killing QEMU");
     }
+    // What it cannot do itself where it runs as another user.
+    await removeStaleFiles(this.#files);
   }
 
   /** Ends QEMU at once: what it has not written yet is lost. For machines that nobody wants anything of any more. */
   async kill(): Promise<void> {
     await signalProcess(this.#identity, "SIGKILL");
-    await withTimeout(this.#gone(), KILL_TIMEOUT_MS, "killing QEMU");
+    await withTimeout(whenGone(this.#identity), KILL_TIMEOUT_MS, "killing QEMU");
   }
 
   /** Releases keys in the guest, whoever pressed them. @param keycodes XT scan codes, as in QEMU's extended key event */
@@ -179,14 +194,15 @@ export class Machine {
   }
 
   /**
-   * What the variables of a machine with UEFI firmware are now, read from its memory by way of a file at `scratch`.
+   * What the variables of a machine with UEFI firmware are now, read from its memory by way of a file.
    * @throws GUEST; DAMAGED if the firmware is just writing one, which a paused machine may have been
    */
-  async uefiVariables(scratch: string): Promise<Buffer> {
+  async uefiVariables(): Promise<Buffer> {
+    const { memory } = this.#files;
     const range = { val: UEFI_VARIABLES_ADDRESS, size: UEFI_VARIABLES_BYTES };
-    await this.qmp.execute("pmemsave", { ...range, filename: scratch });
-    const content = await readFile(scratch);
-    await rm(scratch);
+    await this.qmp.execute("pmemsave", { ...range, filename: basename(memory) });
+    const content = await readOwn(memory, UEFI_VARIABLES_BYTES);
+    await rm(memory);
     checkVariables(content, "the machine's flash memory");
     return content;
   }
@@ -215,19 +231,10 @@ export class Machine {
     this.qmp.close();
   }
 
-  async #gone(): Promise<void> {
-    // Not a child of this process when adopted, so there is no exit event; /proc is all there is.
-    let wait: number = GONE_POLL_MS.first;
-    while (await isAlive(this.#identity)) {
-      await delay(wait);
-      wait = Math.min(wait * 2, GONE_POLL_MS.most);
-    }
-  }
-
   async #watchExit(): Promise<void> {
     // The kernel closes the connection when QEMU ends, however it ends.
     await this.qmp.closed;
     if (this.#disconnected.signal.aborted) await new Promise(() => undefined);
-    await this.#gone();
+    await whenGone(this.#identity);
   }
 }

@@ -1,12 +1,16 @@
-import { mkdtemp, rename, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { throwIfAborted } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
 import { noProgress } from "../common/progress.ts";
 import { openDisk, type DiskBlocks, type Extent } from "./disk-blocks.ts";
 import { createOverlay, imageVirtualBytes, type ImageOptions } from "./layer-file.ts";
 import { syncFiles } from "./device-state.ts";
+
+export interface MergeOptions extends ImageOptions {
+  /** Private folder for sockets. */
+  readonly runDir: string;
+}
 
 /** 1 MiB, the largest single request. */
 const PIECE_BLOCKS = 256;
@@ -50,11 +54,10 @@ async function copyExtents(
 async function copyLayers(
   layers: readonly string[],
   part: string,
-  runDir: string,
-  options: ImageOptions,
+  options: MergeOptions,
 ): Promise<void> {
   const base = layers.slice(-1);
-  const common = { runDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+  const common = { runDir: options.runDir, ...(options.signal === undefined ? {} : { signal: options.signal }) };
   const from = await openDisk(layers, { ...common, writable: false });
   try {
     const to = await openDisk([part, ...base], { ...common, writable: true });
@@ -74,24 +77,21 @@ async function copyLayers(
  * the layer below. Discarded ranges stay discarded. Durable when it resolves.
  * @throws USAGE for fewer than two layers, CONFLICT if one of them is being written, NO_ROOM, GUEST, CANCELLED
  */
-export async function mergeLayers(layers: readonly string[], to: string, options: ImageOptions = {}): Promise<void> {
+export async function mergeLayers(layers: readonly string[], to: string, options: MergeOptions): Promise<void> {
   const [top] = layers;
   if (top === undefined || layers.length < 2)
     throw new HomewardError("USAGE", "merging needs a layer and the one below it");
   throwIfAborted(options.signal);
   const part = `${to}.part`;
   await rm(part, { force: true });
-  const runDir = await mkdtemp(join(tmpdir(), "homeward-"));
   try {
     await createOverlay(part, layers.slice(-1), await imageVirtualBytes(top));
-    await copyLayers(layers, part, runDir, options);
+    await copyLayers(layers, part, options);
     await syncFiles([part]);
     await rename(part, to);
     await syncFiles([dirname(to)]);
   } catch (error) {
     await rm(part, { force: true });
     throw error;
-  } finally {
-    await rm(runDir, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
+import { delay } from "../common/abort.ts";
+
+const GONE_POLL_MS = { first: 10, most: 250 } as const;
 
 /** A process that cannot be confused with a later one of the same number. */
 export interface ProcessIdentity {
@@ -51,5 +54,20 @@ export async function signalProcess(target: ProcessIdentity, signal: "SIGTERM" |
     process.kill(target.pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Every process that was started with this option and value, one after the other in its arguments. */
+export async function startedWith(option: string, value: string): Promise<ProcessFacts[]> {
+  const found = await Promise.all((await readdir("/proc")).filter((name) => /^[1-9][0-9]*$/.test(name)).map((pid) => readProcess(Number(pid))));
+  return found.filter((each) => each !== null).filter(({ args }) => args.some((arg, index) => arg === option && args[index + 1] === value));
+}
+
+/** Resolves when the process has ended. It need not be a child of this one, so there is no event to wait for. */
+export async function whenGone(target: ProcessIdentity): Promise<void> {
+  let wait: number = GONE_POLL_MS.first;
+  while (await isAlive(target)) {
+    await delay(wait);
+    wait = Math.min(wait * 2, GONE_POLL_MS.most);
   }
 }

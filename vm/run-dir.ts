@@ -20,8 +20,12 @@ export function socketPath(path: string): string {
 export interface RunDirFiles {
   readonly qmp: string;
   readonly vnc: string;
-  /** Device state passes through it on its way to or from a file. */
+  /** QEMU's working folder, where it may make files: its own where it runs as another user. */
+  readonly own: string;
+  /** In `own`: device state passes through it on its way to or from a file. */
   readonly migration: string;
+  /** In `own`: what QEMU writes of its memory. */
+  readonly memory: string;
   /** Written and locked by QEMU itself. */
   readonly pid: string;
   /** What QEMU prints. */
@@ -37,7 +41,9 @@ export function runDirFiles(runDir: string): RunDirFiles {
   return {
     qmp: socketPath(join(runDir, "qmp.sock")),
     vnc: socketPath(join(runDir, "vnc.sock")),
-    migration: socketPath(join(runDir, "state.sock")),
+    own: join(runDir, "qemu"),
+    migration: socketPath(join(runDir, "qemu", "state.sock")),
+    memory: join(runDir, "qemu", "memory"),
     pid: join(runDir, "qemu.pid"),
     log: join(runDir, "qemu.log"),
     resolvConf: join(runDir, "resolv.conf"),

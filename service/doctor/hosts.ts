@@ -54,7 +54,7 @@ const peerRows = z.array(z.object({ name: nameSchema, address: z.string() })).ma
 async function stored(database: string): Promise<KnownHosts | null> {
   try {
     await access(database);
-    const db = new DatabaseSync(database, { readOnly: true });
+    const db = new DatabaseSync(database, { readOnly: true, timeout: ANSWER_MS });
     try {
       const [row] = hostRows.parse(db.prepare("SELECT name FROM host").all());
       const peers = peerRows.parse(db.prepare("SELECT name, address FROM peers UNION SELECT name, address FROM pairings ORDER BY name").all());

@@ -10,7 +10,7 @@ import {
 
 /**
  * What either end decides from the states of states.ts, apart from how it is done. All of it is pure: the service acts on
- * it, and test/unit/migration-model.ts drives it through everything that two hosts, a bad link and crashes can do.
+ * it, and test/unit/migration-model/ drives it through everything that two hosts, a bad link and crashes can do.
  */
 
 /** What a host makes of another one that says that it owns a workspace, in an epoch, from the epoch that it knows itself. */

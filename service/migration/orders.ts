@@ -1,6 +1,6 @@
 /**
  * In which order the steps on which ownership depends are done; the service does them in just this order (`inOrder`), and
- * so does the model in test/unit/migration-model.ts, which finds out what would go wrong in another. "record" is one
+ * so does the model in test/unit/migration-model/, which finds out what would go wrong in another. "record" is one
  * transaction of the database, which is on disk when it returns.
  */
 export const ORDERS = {

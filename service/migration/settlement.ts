@@ -11,6 +11,7 @@ import { PeerLink } from "./peer-link.ts";
 import { onRelease, onTaken, onVerdict, verdictOf } from "./decisions.ts";
 import { inOrder } from "./orders.ts";
 import { removeIncoming } from "./incoming-files.ts";
+import { whenRoom } from "./when-room.ts";
 
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30_000;
@@ -122,7 +123,10 @@ export class Settlement {
       });
       const note = journal.state === "done" || hold ? null : await this.#start(row);
       const started = !hold && note === null;
-      journal.advance("finish", { error: note });
+      await whenRoom(this.#ctx, id, () => {
+        if (journal.can("finish")) journal.advance("finish", { error: note });
+        return Promise.resolve();
+      });
       await tell(link, "done", { id, resume_s: (performance.now() - arrivedMs) / 1000, started, note });
     });
   }

@@ -6,6 +6,12 @@ import { upgradeSchema } from "./schema.ts";
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 
 /**
+ * For programs that only look into the file, such as the doctor: with nobody else there they put in order what a service that
+ * was killed left, and keep others out meanwhile.
+ */
+const BUSY_MS = 10_000;
+
+/**
  * The service's database. Calls are synchronous on purpose: they are few (one for each change of a workspace's state),
  * and what follows a call relies on it being on disk. The input log, which is written all the time, is not in here.
  */
@@ -16,7 +22,7 @@ export class Database {
 
   /** @param path file, or ":memory:" in tests. @throws DAMAGED, ENVIRONMENT if a newer Homeward wrote it, NO_ROOM */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path);
+    this.#db = new DatabaseSync(path, { timeout: BUSY_MS });
     try {
       this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
       upgradeSchema(this.#db);

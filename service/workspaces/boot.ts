@@ -105,7 +105,7 @@ async function keepVariables(deps: WorkspaceDeps, row: WorkspaceRow, machine: Ma
   const path = deps.store.paths.workspace(row.name).variables;
   let content: Buffer;
   try {
-    content = await machine.uefiVariables(`${path}.new`);
+    content = await machine.uefiVariables();
   } catch (error) {
     // Paused in the middle of changing one: the machine can still run, and QEMU writes them then.
     deps.log.warn({ err: error, workspace: row.name }, "reading the firmware's variables");

@@ -23,11 +23,12 @@ export async function shortenChain(deps: WorkspaceDeps, generation: GenerationRe
   const bottom = generation.layerIds.at(-1);
   if (bottom === undefined) return;
   const letGo = deps.store.generations.hold(generation.root);
+  const run = await deps.runDirs.scratch();
   const dir = deps.store.paths.incomingOf(`merge-${randomUUID()}`);
   try {
     await freshDir(dir);
     const merged = join(dir, "disk.qcow2");
-    await mergeLayers(generation.layers, merged, { signal: deps.stopping });
+    await mergeLayers(generation.layers, merged, { runDir: run.dir, signal: deps.stopping });
     await workspace.betweenOperations("tidying", () =>
       deps.store.generations.addLayer(merged, (id) => {
         deps.store.generations.replaceBottom(generation.layerIds, [id, bottom]);
@@ -35,6 +36,6 @@ export async function shortenChain(deps: WorkspaceDeps, generation: GenerationRe
     );
   } finally {
     letGo();
-    await rm(dir, { recursive: true, force: true });
+    for (const each of [dir, run.dir]) await rm(each, { recursive: true, force: true });
   }
 }

@@ -23,7 +23,8 @@ interface Known {
 /** Everything that is there now is on disk: from here on it counts what is synced. */
 export async function beginWatching(state: string, aside: string): Promise<void> {
   await rm(join(aside, ASIDE.syncs), { force: true });
-  await rm(join(aside, ASIDE.inodes), { recursive: true, force: true });
+  // The service goes on adding to it meanwhile.
+  await rm(join(aside, ASIDE.inodes), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   await mkdir(join(aside, ASIDE.inodes), { recursive: true });
   const records: SyncRecord[] = [];
   const visit = async (dir: string): Promise<void> => {

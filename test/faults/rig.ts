@@ -80,9 +80,17 @@ export class RigHost {
 
   /** Only that many bytes can still be written to its disk; null takes the limit away. */
   async limitDisk(bytes: number | null): Promise<void> {
-    const { blocks, bfree, bsize } = await statfs(this.disk);
-    const size = bytes === null ? DISK_BYTES : (blocks - bfree) * bsize + Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
-    await run("mount", ["-o", `remount,size=${String(size)}`, this.disk]);
+    for (let tries = 1; ; tries++) {
+      const { blocks, bfree, bsize } = await statfs(this.disk);
+      const size = bytes === null ? DISK_BYTES : (blocks - bfree) * bsize + Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
+      try {
+        await run("mount", ["-o", `remount,size=${String(size)}`, this.disk]);
+        return;
+      } catch (error) {
+        // More was written meanwhile than there would be room for.
+        if (tries === 10) throw error;
+      }
+    }
   }
 
   /** Process ids of its QEMUs: of machines, or of twins. */
@@ -220,7 +228,8 @@ export class Rig {
       for (let tries = 0; tries < 2400; tries++) {
         await delay(50);
         if (console.frame.pixels.equals(before)) continue;
-        await stillPicture(console, 250);
+        // The guest has synced then; a busy computer lets it stand still before.
+        await stillPicture(console, 1000);
         return true;
       }
       return false;

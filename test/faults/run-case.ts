@@ -31,6 +31,9 @@ const PROVOKED_BY: Readonly<Partial<Record<FrameName, readonly FrameName[]>>> = 
   deviceAgain: ["device"],
 };
 
+/** Faults that come with a second attempt. */
+const AGAIN: readonly Case["fault"][] = ["late frames", "second session"];
+
 type Flavour = "running" | "suspended";
 
 /** One fault on the rig, from a healthy workspace to a healthy workspace. @throws Error if anything is not as it has to be */
@@ -150,6 +153,8 @@ export class CaseRun {
     this.#goOn(stopped);
     this.#notes.push(said);
     if (said === "it did not end") throw new Error("the migration did not come to an end");
+    // It ran on at the source, so that what the next attempt suspends is another state.
+    if (flavour === "running" && AGAIN.includes(fault) && !said.startsWith("arrived")) this.#reference = null;
     this.#notes.push(...(await afterwards()));
     const isDamaged = fault !== "damage" || !this.#rig.hosts.every(({ line }) => line.damages.some((one) => one.frame === this.#frame));
     for (const { line } of this.#rig.hosts) line.mend();

@@ -7,6 +7,7 @@ import { run } from "../../common/spawn.ts";
 import { openDisk, type DiskBlocks, type Extent } from "../../vm/disk-blocks.ts";
 import { chainFileName } from "../../vm/disk-chain.ts";
 import { convertImage, createOverlay, imageVirtualBytes, mergeLayers } from "../../vm/disk-image.ts";
+import { readProcess } from "../../vm/process-identity.ts";
 import { checkForeignLayer } from "../../vm/foreign-layer.ts";
 
 const BLOCK = 4096;
@@ -176,7 +177,7 @@ describe("disk images", () => {
       await disk.writeZeroes(15, 1);
     });
     const merged = join(dir, "merged.qcow2");
-    await mergeLayers([top, middle, base], merged);
+    await mergeLayers([top, middle, base], merged, { runDir: dir });
     await expectSameContent([top, middle, base], [merged, base]);
     const disk = await open([merged, base], false);
     expect(await list(disk.allocated())).toEqual([
@@ -193,7 +194,7 @@ describe("disk images", () => {
   test("merging that is stopped leaves nothing", async () => {
     const top = await overlay("top", [base]);
     const before = await readdir(dir);
-    const merging = mergeLayers([top, base], join(dir, "merged"), { signal: AbortSignal.abort() });
+    const merging = mergeLayers([top, base], join(dir, "merged"), { runDir: dir, signal: AbortSignal.abort() });
     await expect(merging).rejects.toMatchObject({ code: "CANCELLED" });
     expect(await readdir(dir)).toEqual(before);
   });
@@ -236,6 +237,23 @@ describe("disk images", () => {
   });
 });
 
+test("a program that reads disks ends with who started it, also before they have met", async () => {
+  const module = new URL("../../vm/disk-blocks.ts", import.meta.url).href;
+  const script = `
+    const { readFileSync } = await import("node:fs");
+    const { openDisk } = await import(${JSON.stringify(module)});
+    openDisk(${JSON.stringify([base])}, { writable: false, runDir: ${JSON.stringify(dir)} });
+    const children = \`/proc/self/task/\${process.pid}/children\`;
+    const look = () => (readFileSync(children, "utf8") === "" ? setImmediate(look) : process.kill(process.pid, "SIGKILL"));
+    look();`;
+  for (let i = 0; i < 3; i++) await expect(run(process.execPath, ["--input-type=module", "-e", script])).rejects.toThrow("SIGKILL");
+  const readers = async (): Promise<unknown[]> => {
+    const found = await Promise.all((await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map((pid) => readProcess(Number(pid))));
+    return found.filter((each) => each?.args.some((arg) => arg.startsWith(`--socket=${dir}/`)));
+  };
+  await expect.poll(readers, { timeout: 20_000 }).toEqual([]);
+});
+
 describe("a layer that another host sent", () => {
   test("is taken as it was made, written to, copied or merged here", async () => {
     await edit([base], (disk) => disk.write(0, randomBytes(2 * MIB)));
@@ -243,7 +261,7 @@ describe("a layer that another host sent", () => {
     await edit([top, base], (disk) => disk.writeZeroes(100, 50));
     const [copy, merged] = [join(dir, "copy.qcow2"), join(dir, "merged.qcow2")];
     await convertImage(base, copy);
-    await mergeLayers([top, base], merged);
+    await mergeLayers([top, base], merged, { runDir: dir });
     for (const path of [base, top, copy, merged]) await expect(checkForeignLayer(path, DISK_BYTES)).resolves.toBeUndefined();
   });
 

@@ -7,6 +7,8 @@ import { delay, withTimeout } from "../../common/abort.ts";
 import { run } from "../../common/spawn.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
 import { adoptMachine, qemuVersion, startMachine, syncFiles, type Machine } from "../../vm/machine-process.ts";
+import { startedWith } from "../../vm/process-identity.ts";
+import { unprivilegedId } from "../../vm/run-as.ts";
 import { TinyWorkspace, type, waitForCursor, waitForShell, type SavedState } from "./vm-tiny-guest.ts";
 
 let tiny: TinyWorkspace;
@@ -48,7 +50,7 @@ describe("suspend and resume", () => {
     await expect(machine.saveDeviceState(device)).rejects.toMatchObject({ code: "CONFLICT" });
     await delay(500);
     expect(ram.equals(await readFile(files.ramPath))).toBe(true);
-    expect(await readdir(files.runDir)).not.toContain("state.sock");
+    expect(await readdir(join(files.runDir, "qemu"))).not.toContain("state.sock");
 
     const before = await waitForShell(machine, files);
     await machine.cont();
@@ -159,6 +161,25 @@ describe("QEMU's life", () => {
     await machine.quit();
     await whenGone(machine.exited);
     expect(await readdir(files.runDir)).not.toContain("qmp.sock");
+  });
+
+  test("it is found when its starter was killed before it could write its pid file, and ended", async () => {
+    const files = await tiny.files("unfinished");
+    const module = new URL("../../vm/machine-process.ts", import.meta.url).href;
+    const script = `
+      const { readFileSync } = await import("node:fs");
+      const { startMachine } = await import(${JSON.stringify(module)});
+      void startMachine(${JSON.stringify(tiny.definition)}, ${JSON.stringify({ ...files, network: "blocked" })});
+      const children = \`/proc/self/task/\${process.pid}/children\`;
+      const look = () => (readFileSync(children, "utf8") === "" ? setImmediate(look) : process.kill(process.pid, "SIGKILL"));
+      look();`;
+    await expect(run(process.execPath, ["--input-type=module", "-e", script])).rejects.toThrow("SIGKILL");
+    const pid = join(files.runDir, "qemu.pid");
+    const machine = await adoptMachine(files.runDir);
+    // On a slow day it may have come so far.
+    if (machine !== null) await machine.quit();
+    expect(await startedWith("-pidfile", pid)).toEqual([]);
+    expect(await adoptMachine(files.runDir)).toBeNull();
   });
 
   test("a pid file of another process is not believed", async () => {
@@ -331,6 +352,35 @@ describe("network", () => {
     // What it may not have it does not get.
     const tooLittle = { bytes: tiny.definition.memoryBytes + 64 * 2 ** 20, cpuSeconds: 3600 };
     await expect(tiny.resume("starved", atPrompt, { network: "blocked", limits: tooLittle })).rejects.toMatchObject({ code: "GUEST" });
+  });
+
+  test("root's QEMU is somebody else, who can open nothing of root's or of another machine's", async () => {
+    // Who is no user here, and no root of this computer, has nothing to lose.
+    if ((await unprivilegedId("/")) === null) return;
+    const [other, otherFiles] = await tiny.resume("other-machine", atPrompt, { network: "blocked" });
+    const ids = new Set<string>();
+    for (const network of ["open", "with-host", "blocked"] as const) {
+      const [machine, files] = await tiny.resume(`apart-${network}`, atPrompt, { network });
+      const id = String(await unprivilegedId(files.runDir));
+      ids.add(id);
+      const status = await readFile(`/proc/${String(machine.pid)}/status`, "utf8");
+      for (const field of ["Uid", "Gid"]) expect(status).toContain(`${field}:\t${[id, id, id, id].join("\t")}\n`);
+      expect(status).toMatch(new RegExp(`^Groups:\t${id} *$`, "m"));
+      const theirs = [otherFiles.ramPath, otherFiles.diskLayers[0] ?? "", join(otherFiles.runDir, "qemu.log")];
+      for (const filename of ["/etc/shadow", "/root", files.diskLayers[0] ?? "", ...theirs])
+        await expect(
+          machine.qmp.execute("blockdev-add", { driver: "file", "node-name": "peek", filename, "read-only": true }),
+        ).rejects.toThrow(/Permission denied/);
+      for (const filename of [join(files.runDir, "new"), join(otherFiles.runDir, "new"), "/etc/new"])
+        await expect(machine.qmp.execute("pmemsave", { val: 0, size: 4096, filename })).rejects.toThrow(/Permission denied/);
+      // It runs, is saved, and leaves nothing, all the same.
+      await machine.cont();
+      await machine.saveDeviceState(join(tiny.dir, `apart-${network}.device`));
+      await machine.quit();
+      expect((await readdir(files.runDir)).filter((name) => /sock|pid/.test(name))).toEqual([]);
+    }
+    expect(ids.size).toBe(3);
+    await other.quit();
   });
 
   test("one with the host in it reaches that, an open or a blocked one with the same state does not", async () => {

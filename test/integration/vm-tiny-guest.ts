@@ -1,6 +1,6 @@
 import { cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { delay } from "../../common/abort.ts";
 import { buildGuest } from "../../guests/build.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
@@ -122,7 +122,7 @@ interface Picture {
 }
 
 async function screen(machine: Machine, file: string): Promise<Picture> {
-  await machine.qmp.execute("screendump", { filename: file });
+  await machine.qmp.execute("screendump", { filename: basename(file) });
   const ppm = await readFile(file);
   const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(ppm.toString("latin1", 0, 40));
   if (header === null) throw new Error("not a PPM");
@@ -153,7 +153,7 @@ export async function waitForCursor(
   wanted: (at: Position) => boolean,
   timeoutMs = 60_000,
 ): Promise<Position> {
-  const file = join(files.runDir, "screen.ppm");
+  const file = join(files.runDir, "qemu", "screen.ppm");
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const at = findCursor(await screen(machine, file));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { duplexPair, type Duplex } from "node:stream";
 import { pino } from "pino";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HomewardError } from "../../common/errors.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import { Activity, type ServiceContext } from "../../service/context.ts";
@@ -182,6 +182,20 @@ describe("after both services were killed", () => {
       if (near.owns) expect(near.calls).not.toContain("become");
       else expect(near.calls).not.toContain("resume");
     });
+});
+
+it("an arrival that a full disk keeps from being recorded is, as soon as there is room", async () => {
+  const id = writeState("released", "prepared");
+  const update = far.store.migrations.update.bind(far.store.migrations);
+  let refused = 0;
+  vi.spyOn(far.store.migrations, "update").mockImplementation((which, change) => {
+    if (change.state === "done" && refused++ < 2) throw new HomewardError("NO_ROOM", "database or disk is full");
+    return update(which, change);
+  });
+  await Promise.all([near.start(far), far.start(near)]);
+  await expect.poll(() => states(id), { timeout: 15_000 }).toEqual(["done", "done"]);
+  expect(refused).toBe(3);
+  expect(far.calls).toEqual(["take", "start"]);
 });
 
 describe("while the other host is gone", () => {

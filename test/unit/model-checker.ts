@@ -25,7 +25,9 @@ export interface Verdict {
 }
 
 interface Node<World> {
-  readonly world: World;
+  /** Null once it was looked at: there are very many. */
+  world: World | null;
+  isFinal: boolean;
   readonly from: number;
   readonly by: string;
   /** Where it leads by itself. */
@@ -47,7 +49,7 @@ export function check<World>(model: Model<World>, limit = 2_000_000): Verdict {
     if (known !== undefined) return known;
     if (nodes.length >= limit) throw new Error(`more than ${limit} states`);
     numbers.set(key, nodes.length);
-    nodes.push({ world, from, by, certain: [] });
+    nodes.push({ world, isFinal: false, from, by, certain: [] });
     return nodes.length - 1;
   };
   const verdict = (finals: number, what?: string, at = 0): Verdict => ({
@@ -59,26 +61,29 @@ export function check<World>(model: Model<World>, limit = 2_000_000): Verdict {
   visit(model.start, -1, "");
   for (let at = 0; at < nodes.length; at++) {
     const node = nodes[at];
-    if (node === undefined) break;
-    const what = model.wrong(node.world);
+    const world = node?.world ?? null;
+    if (node === undefined || world === null) break;
+    const what = model.wrong(world);
     if (what !== null) return verdict(0, what, at);
-    for (const { name, isCertain, to } of model.next(node.world)) {
+    node.isFinal = model.isFinal(world);
+    node.world = null;
+    for (const { name, isCertain, to } of model.next(world)) {
       transitions++;
       const target = visit(to, at, name);
       if (isCertain && target !== at) node.certain.push(target);
     }
   }
-  const { ends, finals } = whatEnds(nodes, model.isFinal);
+  const { ends, finals } = whatEnds(nodes);
   const stuck = ends.indexOf(0);
   return stuck === -1 ? verdict(finals) : verdict(finals, "it can neither finish nor go back from here", stuck);
 }
 
 /** Which worlds lead to a final one, found from those backwards. */
-function whatEnds<World>(nodes: readonly Node<World>[], isFinal: (world: World) => boolean): { ends: Uint8Array; finals: number } {
+function whatEnds<World>(nodes: readonly Node<World>[]): { ends: Uint8Array; finals: number } {
   const before: number[][] = nodes.map(() => []);
   for (const [at, { certain }] of nodes.entries()) for (const target of certain) before[target]?.push(at);
   const ends = new Uint8Array(nodes.length);
-  const open = nodes.flatMap(({ world }, at) => (isFinal(world) ? [at] : []));
+  const open = nodes.flatMap(({ isFinal }, at) => (isFinal ? [at] : []));
   const finals = open.length;
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (ends[at] === 1) continue;
@@ -89,7 +94,8 @@ function whatEnds<World>(nodes: readonly Node<World>[], isFinal: (world: World) 
 }
 
 function traceTo<World>(nodes: readonly Node<World>[], to: number): string[] {
-  const lines: string[] = [JSON.stringify(nodes[to]?.world)];
+  const world = nodes[to]?.world ?? null;
+  const lines: string[] = world === null ? [] : [JSON.stringify(world)];
   for (let at = to; at > 0; at = nodes[at]?.from ?? -1) lines.unshift(nodes[at]?.by ?? "");
   return lines;
 }

@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addBlob } from "../../service/store/blobs.ts";
 import { readBootId } from "../../service/store/boot-id.ts";
@@ -49,6 +51,23 @@ describe("opening a state folder", () => {
     await expect(Store.open(dir, "alpha")).rejects.toMatchObject({ code: "CONFLICT", data: { pid: process.pid } });
     await store.close();
     await (await Store.open(dir, "alpha")).close();
+  });
+
+  it("waits for somebody who only looks, and puts in order what a killed service left", async () => {
+    await (await Store.open(dir, "alpha")).close();
+    const looking = new Worker(
+      `const { workerData: path, parentPort } = require("node:worker_threads");
+      const { DatabaseSync } = require("node:sqlite");
+      const db = new DatabaseSync(path);
+      db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+      parentPort.postMessage("locked");
+      setTimeout(() => db.close(), 500);`,
+      { eval: true, workerData: join(dir, "homeward.db") },
+    );
+    const gone = once(looking, "exit");
+    await once(looking, "message");
+    await (await Store.open(dir, "alpha")).close();
+    await gone;
   });
 
   it.each(["dead", "another process of that number", "a process before the computer was restarted", "damaged"])("takes over a lock that is %s", async (what) => {

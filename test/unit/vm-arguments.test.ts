@@ -38,6 +38,13 @@ function valuesOf(args: readonly string[], flag: string): string[] {
 }
 
 describe("QEMU's arguments", () => {
+  test("where root starts it, it becomes somebody else once its files are open", () => {
+    const args = qemuArguments(definition, files, 1879048192);
+    expect(valuesOf(args, "-runas")).toEqual(["1879048192:1879048192"]);
+    expect(valuesOf(args, "-sandbox")).toEqual(["on,obsolete=deny,elevateprivileges=allow,spawn=deny,resourcecontrol=deny"]);
+    expect(qemuArguments(definition, files)).not.toContain("-runas");
+  });
+
   test("a machine that boots", () => {
     expect(qemuArguments(definition, files)).toEqual([
       "-nodefaults",
@@ -189,10 +196,10 @@ describe("QEMU's arguments", () => {
 
   test("a run folder whose sockets could not be reached is refused", () => {
     const path = (bytes: number): string => `/${"r".repeat(bytes - 1)}`;
-    expect(() => qemuArguments(definition, { ...files, runDir: path(88) })).not.toThrow();
-    expect(() => qemuArguments(definition, { ...files, runDir: path(89) })).toThrow(/path of a socket/);
+    expect(() => qemuArguments(definition, { ...files, runDir: path(83) })).not.toThrow();
+    expect(() => qemuArguments(definition, { ...files, runDir: path(84) })).toThrow(/path of a socket/);
     // Bytes count, not characters.
-    expect(() => qemuArguments(definition, { ...files, runDir: `/${"ü".repeat(44)}` })).toThrow(/path of a socket/);
+    expect(() => qemuArguments(definition, { ...files, runDir: `/${"ü".repeat(42)}` })).toThrow(/path of a socket/);
   });
 
   test("files that do not fit the definition are refused", () => {

@@ -24,7 +24,8 @@ async function commandsOfSaving(): Promise<{ readonly commands: readonly string[
     execute: (command: string, args: Record<string, unknown> = {}) => {
       commands.push(`${command} ${JSON.stringify(args)}`);
       if (command === "migrate")
-        connect(String(args["uri"]).slice("unix:".length)).end(STATE, () => {
+        // QEMU works in the folder of the socket.
+        connect(join(dir, String(args["uri"]).slice("unix:".length))).end(STATE, () => {
           tell({ name: "MIGRATION", data: { status: "completed" } });
         });
       return Promise.resolve({});
