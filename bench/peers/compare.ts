@@ -18,6 +18,10 @@ export interface CompareOptions {
   /** Private and empty; its path is short enough for sockets. */
   readonly dir: string;
   readonly peers: readonly Peer[];
+  /** Rows of an earlier run from the same states, which stay unless they are measured again. */
+  readonly kept: readonly Row[];
+  /** Called after each peer: what there is so far. */
+  readonly onResult: (result: SessionResult) => Promise<void>;
   readonly say: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -28,13 +32,18 @@ async function playedHere(states: string): Promise<Played | null> {
   return text === null ? null : playedSchema.parse(JSON.parse(text));
 }
 
+/** The rows of both, those of `found` instead of others of the same method. */
+export function mergedRows(before: readonly Row[], found: readonly Row[]): Row[] {
+  return [...before.filter(({ method }) => found.every((row) => row.method !== method)), ...found];
+}
+
 /** Gives the states to each peer in turn. @throws DAMAGED when one of them did not give the source's state */
-export async function compare({ states: from, dir, peers, say, signal }: CompareOptions): Promise<SessionResult> {
+export async function compare({ states: from, dir, peers, kept, onResult, say, signal }: CompareOptions): Promise<void> {
   if (!(await readdir(from)).includes("base")) throw new HomewardError("NOT_FOUND", `${from} holds no recorded states`);
   const played = await playedHere(from);
   say("  laying the states out");
   const states = await layOutStates(from, join(dir, "states"));
-  const rows: Row[] = [...(played?.rows ?? [])];
+  let rows = mergedRows(kept, played?.rows ?? []);
   for (const peer of peers) {
     const own = join(dir, "peer");
     await mkdir(own);
@@ -45,15 +54,15 @@ export async function compare({ states: from, dir, peers, say, signal }: Compare
       if (!identical) throw new HomewardError("DAMAGED", `${method} did not give the source's state`);
       say(`  ${method}: ${(bytes / 1e3).toFixed(0)} kB, ${Math.round((performance.now() - startMs) / 1000)} s here`);
     }
-    rows.push(...found);
+    rows = mergedRows(rows, found);
+    await onResult({
+      type: "peers",
+      session: played?.session ?? "recorded",
+      description: played?.description ?? "",
+      played_s: played?.played_s ?? 0,
+      at: new Date().toISOString(),
+      rows,
+      origins: played?.origins ?? null,
+    });
   }
-  return {
-    type: "peers",
-    session: played?.session ?? "recorded",
-    description: played?.description ?? "",
-    played_s: played?.played_s ?? 0,
-    at: new Date().toISOString(),
-    rows,
-    origins: played?.origins ?? null,
-  };
 }

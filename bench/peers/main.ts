@@ -26,7 +26,8 @@ usage: npm run bench:peers [-- OPTION...]
   --peer NAME      one of ${PEERS.map(({ name }) => name).join(", ")}; may be given several times (default: all)
   --rates LIST     Mbit/s at which Homeward is measured and not computed, of 1, 10 and 100; the first gives its bytes (default: 1,10,100)
   --keep           leaves the recorded states in DIR/states for --reuse, 1.5 GB a session
-  --reuse          takes recorded states, where there are any, instead of playing
+  --reuse          takes recorded states, where there are any, instead of playing; rows of an
+                   earlier run stay unless they are measured again
   --record         records and measures what needs the guest, and leaves the peers for --reuse
   --json           prints JSON instead of tables
   --out DIR        for NAME.json of each session, table.txt and the charts of all in it (default: out/peers)
@@ -73,11 +74,15 @@ async function isThere(path: string): Promise<boolean> {
   );
 }
 
+async function readResult(path: string): Promise<SessionResult> {
+  return sessionResultSchema.parse(JSON.parse(await readFile(path, "utf8")));
+}
+
 /** All results that are kept in a folder, in the order of the sessions. */
 async function keptResults(out: string): Promise<SessionResult[]> {
   const names = new Set(await readdir(out));
   const kept = Object.keys(SESSIONS).filter((name) => names.has(`${name}.json`));
-  return Promise.all(kept.map(async (name) => sessionResultSchema.parse(JSON.parse(await readFile(join(out, `${name}.json`), "utf8")))));
+  return Promise.all(kept.map((name) => readResult(join(out, `${name}.json`))));
 }
 
 function chosen<T>(names: readonly string[] | undefined, all: ReadonlyMap<string, T>, what: string): [string, T][] {
@@ -121,8 +126,10 @@ async function main(): Promise<number> {
     await mkdir(states, { recursive: true });
     if (!values.reuse || !(await isThere(join(states, PLAYED_FILE)))) await record(name, states, rates);
     if (values.record) continue;
-    const result = await inOwnFolder((dir) => compare({ states, dir, peers, say, signal: stop.signal }));
-    await writeFile(join(out, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+    const file = join(out, `${name}.json`);
+    const kept = values.reuse && (await isThere(file)) ? (await readResult(file)).rows : [];
+    const onResult = (result: SessionResult): Promise<void> => writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
+    await inOwnFolder((dir) => compare({ states, dir, peers, kept, onResult, say, signal: stop.signal }));
     if (!values.keep && !values.reuse) await rm(states, { recursive: true, force: true });
   }
   if (values.record) return 0;

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bytesChart, logPosition, originsChart } from "../../bench/peers/chart.ts";
+import { mergedRows } from "../../bench/peers/compare.ts";
 import { computedTimes, sessionResultSchema, timesFromMeasured, type Row, type SessionResult } from "../../bench/peers/method.ts";
 import { cpuSeconds } from "../../bench/peers/process-tree.ts";
 import { runsOf } from "../../bench/peers/states.ts";
@@ -75,6 +76,11 @@ describe("table and charts", () => {
     expect(lines.at(-2)).toContain("Homeward replay");
     expect(lines.at(-2)).toMatch(/1\.00 MB +50 % +~8\.0 s/);
     expect(formatResult({ ...result, rows: [{ ...row("x", 1), identical: false }] })).toContain("NOT THE SAME");
+  });
+
+  it("keeps rows that were not measured again", () => {
+    const again = row("Homeward replay", 7);
+    expect(mergedRows(result.rows, [again]).map(({ bytes }) => bytes)).toEqual([2e6, 8e7, 7]);
   });
 
   it("is a result that can be read again", () => {
