@@ -67,7 +67,6 @@ async function rehearse(
   }
   if (first === undefined) throw new HomewardError("USAGE", "no rate to measure at");
   const { report, bytes, cpuS, peakBytes } = first;
-  const replayed = mode === "replay" ? `; ${report.checkpoints.matched} of ${report.checkpoints.total} checkpoints` : "";
   const row: Row = {
     method: `Homeward ${mode}`,
     bytes,
@@ -75,9 +74,15 @@ async function rehearse(
     cpu_s: cpuS,
     peak_bytes: peakBytes,
     identical: report.verified,
-    note: `zstd level ${report.level}${replayed}`,
+    note: [`zstd level ${report.level}`, ...(mode === "replay" ? [replayText(report)] : []), ...report.notes].join("; ").slice(0, 500),
   };
   return { row, report };
+}
+
+function replayText({ replay, checkpoints }: MigrationReport): string {
+  if (replay === null) return "NOTHING WAS REPLAYED";
+  const matched = `${checkpoints.matched} of ${checkpoints.total} checkpoints`;
+  return replay.gave_up === null ? matched : `${matched}, given up: ${replay.gave_up}`;
 }
 
 function origins({ blocks: { zero, generation, twin, shipped } }: MigrationReport): z.infer<typeof originsSchema> {

@@ -1,4 +1,5 @@
 import { open, readFile, rm } from "node:fs/promises";
+import { throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { exited, start } from "../../common/spawn.ts";
 import type { Use } from "./process-tree.ts";
@@ -15,8 +16,6 @@ export interface TimedOptions {
   /** Files for stdin and stdout. */
   readonly stdin?: string;
   readonly stdout?: string;
-  /** Exit statuses that mean success; 0 if left out. */
-  readonly good?: readonly number[];
 }
 
 /** Reads what GNU time wrote with "%U %S %M": seconds, seconds, KiB. */
@@ -34,7 +33,8 @@ export function timedCommand(figures: string, command: readonly string[]): strin
 
 /** Runs a program to its end and says what it took. @throws GUEST with its status and last words */
 export async function timed(command: readonly string[], options: TimedOptions): Promise<Use> {
-  const { scratch, signal, cwd, env, stdin, stdout, good = [0] } = options;
+  const { scratch, signal, cwd, env, stdin, stdout } = options;
+  throwIfAborted(signal);
   const [figures, words] = [`${scratch}.time`, `${scratch}.words`];
   const files = [
     stdin === undefined ? undefined : await open(stdin, "r"),
@@ -54,8 +54,8 @@ export async function timed(command: readonly string[], options: TimedOptions): 
     child.ref();
     signal.addEventListener("abort", () => process.kill(-child.pid), { once: true, signal: stop.signal });
     const status = await exited(child);
-    signal.throwIfAborted();
-    if (typeof status !== "number" || !good.includes(status))
+    throwIfAborted(signal);
+    if (status !== 0)
       throw new HomewardError("GUEST", `${command.join(" ")} ended with ${status}: ${(await readFile(words, "utf8")).slice(-500)}`);
     return parseTime(await readFile(figures, "utf8"));
   } finally {
