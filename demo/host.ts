@@ -94,6 +94,11 @@ export class Host {
     return new Host(name, paths.state, child, client);
   }
 
+  /** The first of its processes: all others are below it. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   call<M extends ControlMethod>(
     method: M,
     params: ControlParams<M>,

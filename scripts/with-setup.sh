@@ -1,5 +1,5 @@
 #!/bin/sh
-# sh scripts/with-setup.sh PURPOSE[,PURPOSE...] COMMAND [ARGUMENT...]    purposes: test, demo, bench
+# sh scripts/with-setup.sh PURPOSE[,PURPOSE...] COMMAND [ARGUMENT...]    purposes: test, demo, bench, peers
 #
 # Installs what the command needs and lacks, then becomes the command, run by the pinned Node. Written for a fresh
 # Debian 12 with Node 20, npm and either root or sudo. When nothing is missing it prints nothing and costs a moment.

@@ -9,6 +9,14 @@ export const DUMP_FILES = { ram: "ram", disk: "disk", device: "device" } as cons
 export const BASE = "base";
 export const SOURCE = "source";
 
+/** Beside the states: what the machine is and boots from. */
+export const KEPT_MACHINE = { definition: "machine.json", kernel: "kernel", initrd: "initrd" } as const;
+
+/** Layer `depth` of the source's disk, 0 being what the session wrote. */
+export function layerName(depth: number): string {
+  return `layer-${depth}.qcow2`;
+}
+
 /** Holds a folder for each session that was recorded. */
 export const DUMPS = join(import.meta.dirname, "..", "..", "out", "residual");
 

@@ -1,58 +1,29 @@
 import { join } from "node:path";
 import { noProgress } from "../../common/progress.ts";
 import { stopAndCopy } from "../../demo/alternatives.ts";
-import { Cleanup } from "../../demo/cleanup.ts";
-import type { DemoContext } from "../../demo/context.ts";
 import { parseLinkSpeed } from "../../demo/link/speed.ts";
-import { readSession, useMachine, wakeMachine } from "../../demo/person.ts";
-import { Phases } from "../../demo/phases.ts";
+import { useMachine, wakeMachine } from "../../demo/person.ts";
 import { prepare } from "../../demo/prepare.ts";
-import type { Reporter } from "../../demo/reporter.ts";
 import { setUpHosts } from "../../demo/two-hosts.ts";
-import { WorkFolder } from "../../demo/work-folder.ts";
 import { WORKSPACE } from "../../demo/workspace-name.ts";
 import type { GuestName } from "../../guests/definition.ts";
 import type { Bench, BenchContext } from "../bench.ts";
+import { benchDemo } from "../demo-context.ts";
 import type { Line } from "../line.ts";
 
 const SESSIONS = join(import.meta.dirname, "..", "..", "demo", "sessions");
 const RATES_MBIT = [1, 10, 100];
 const ROUND_TRIP_MS = 50;
-const NEEDED_BYTES = 10e9;
-
-/** The demo's phases as lines on stderr. */
-function quietReporter(say: BenchContext["say"]): Reporter {
-  return {
-    update: () => undefined,
-    phaseDone: (title, seconds) => {
-      say(`  ${title}: ${Math.round(seconds)} s`);
-    },
-    say,
-    error: (error) => {
-      say(error.message);
-    },
-    report: () => undefined,
-  };
-}
-
-async function demoContext(context: BenchContext, session: string, guest: GuestName): Promise<DemoContext> {
-  const { signal, say, cleanUp } = context;
-  const linkText = `${RATES_MBIT[0] ?? 1}mbit,${ROUND_TRIP_MS}ms`;
-  const sessionFile = join(SESSIONS, `${session}.json`);
-  const options = { json: false, guest, sessionFile, linkText, link: parseLinkSpeed(linkText), out: context.dir, keep: false };
-  const work = await WorkFolder.create(NEEDED_BYTES);
-  const cleanup = new Cleanup();
-  cleanup.add(() => work.remove());
-  cleanUp(async () => {
-    for (const problem of await cleanup.run()) say(problem.message);
-  });
-  return { options, session: await readSession(sessionFile, guest), work, cleanup, phases: new Phases(quietReporter(say)), signal };
-}
 
 /** The session played once, suspended once, and moved in every way at every rate from there. */
 async function measure(context: BenchContext, session: string, guest: GuestName): Promise<Line[]> {
-  const demo = await demoContext(context, session, guest);
-  const { phases, signal } = demo;
+  const { signal, say, cleanUp } = context;
+  const linkText = `${RATES_MBIT[0] ?? 1}mbit,${ROUND_TRIP_MS}ms`;
+  const demo = await benchDemo({ sessionFile: join(SESSIONS, `${session}.json`), guest, linkText, say, signal });
+  cleanUp(async () => {
+    for (const problem of await demo.cleanup.run()) say(problem.message);
+  });
+  const { phases } = demo;
   const sealed = await prepare(guest, demo);
   const hosts = await phases.run("start both hosts", 15, (progress) => setUpHosts(sealed.dir, progress, demo));
   const { laptop, home, link } = hosts;

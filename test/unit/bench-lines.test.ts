@@ -38,6 +38,6 @@ describe("a line of npm run bench", () => {
   test("comes from a part with a name of its own", () => {
     const names = BENCHES.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    for (const name of names) expect(name).toMatch(/^[a-z]+(-[a-z]+)?$/);
+    for (const name of names) expect(name).toMatch(/^[a-z]+(-[a-z0-9]+)?$/);
   });
 });

@@ -9,7 +9,7 @@ describe("scripts/packages.txt", () => {
   it("has four fields a line, and names what building guests checks for, with the same probes", async () => {
     const lines = (await readFile(LIST, "utf8")).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     const listed = lines.map((line) => {
-      expect(line).toMatch(/^[a-z0-9+.-]+\|\/[^|]+\|(test|demo|bench|test-as-user|demo-as-user)(,[a-z-]+)*\|[^|]+$/);
+      expect(line).toMatch(/^[a-z0-9+.-]+\|\/[^|]+\|(test|demo|bench|peers|test-as-user|demo-as-user)(,[a-z-]+)*\|[^|]+$/);
       const [name, probe, purposes] = line.split("|");
       return { package: name, probe, for: purposes?.split(",") };
     });
