@@ -28,7 +28,7 @@ function conversation(random: Random): Buffer {
 export function frames(): FuzzedParser {
   return {
     name: "frames",
-    code: [{ file: "protocol/wire.ts" }],
+    code: [{ file: "protocol/wire.ts", functions: ["push", "end", "#fillHeader", "#startPayload", "#takeFrame"] }],
     shape: "bytes",
     codes: ["PEER"],
     largestBytes: Math.max(...Object.values(FRAMES).map(({ max }) => max)),
