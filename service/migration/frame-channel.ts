@@ -16,6 +16,12 @@ export interface ChannelListener {
   readonly onEnd: (error: HomewardError) => void;
 }
 
+/**
+ * So much of a frame that is not complete is a sign of life. What is less may be the other side's pings, taken for the rest of a
+ * frame whose length was damaged: it would never be complete, and neither side would ever learn of it.
+ */
+const LIFE_BYTES = 16 * 1024;
+
 /** One connection: frames on any duplex stream, signs of life, and an end that is told once. Knows no order of frames. */
 export class FrameChannel {
   /** Name of the other host for messages; empty before its greeting. */
@@ -29,6 +35,8 @@ export class FrameChannel {
   #garbage: HomewardError | null = null;
   #end: HomewardError | null = null;
   #wake: (() => void)[] = [];
+  /** That came since the last frame, or since as many counted as a sign of life. */
+  #unfinishedBytes = 0;
 
   constructor(stream: Duplex, times: LinkTimes) {
     this.#stream = stream;
@@ -136,6 +144,11 @@ export class FrameChannel {
     this.#stream.resume();
   }
 
+  #heard(): void {
+    this.#unfinishedBytes = 0;
+    this.#life.heard();
+  }
+
   /** Nothing of it is heard any more. */
   destroy(): void {
     this.#listener = null;
@@ -166,10 +179,12 @@ export class FrameChannel {
   }
 
   #received(chunk: Buffer): void {
-    this.#life.heard();
+    this.#unfinishedBytes += chunk.length;
+    if (this.#unfinishedBytes >= LIFE_BYTES) this.#heard();
     if (this.#end !== null || this.#garbage !== null) return;
     try {
       for (const frame of this.#parser.push(chunk)) {
+        this.#heard();
         if (this.#listener === null) this.#early.push(frame);
         else this.#listener.onFrame(frame);
       }

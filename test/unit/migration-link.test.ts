@@ -1,5 +1,6 @@
 import { duplexPair, type Duplex } from "node:stream";
 import { afterEach, describe, expect, it } from "vitest";
+import { delay } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
 import { FRAMES, WIRE_MAGIC, frameHeader } from "../../protocol/wire.ts";
@@ -220,6 +221,36 @@ describe("signs of life", () => {
     raw.write(hello());
     const opened = await link;
     expect(await errorOf(opened.receive())).toMatchObject({ code: "PEER", message: expect.stringMatching(/no sign of life/) as string });
+  });
+
+  it("are missed behind a length that was damaged, although pings come", async () => {
+    const { link, raw } = halfLink({ idleMs: 20, deadMs: 200 });
+    raw.resume();
+    raw.write(hello());
+    const opened = await link;
+    const header = frameHeader("need", 3);
+    header.writeUInt32BE(3 + 2 ** 14);
+    raw.write(Buffer.concat([header, Buffer.alloc(3)]));
+    const pings = setInterval(() => raw.write(frameHeader("ping", 0)), 10);
+    try {
+      expect(await errorOf(opened.receive())).toMatchObject({ code: "PEER", message: expect.stringMatching(/no sign of life/) as string });
+    } finally {
+      clearInterval(pings);
+    }
+  });
+
+  it("are heard in the midst of a long frame", async () => {
+    const { link, raw } = halfLink({ idleMs: 20, deadMs: 400 });
+    raw.resume();
+    raw.write(hello());
+    const opened = await link;
+    const received = opened.receive();
+    raw.write(frameHeader("residual", 64 * 1024));
+    for (let i = 0; i < 4; i++) {
+      await delay(125);
+      raw.write(Buffer.alloc(16 * 1024));
+    }
+    expect((await received).payload.length).toBe(64 * 1024);
   });
 
   it("are not missed while this side does not read", async () => {
