@@ -24,7 +24,8 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-function missing(command: string, cause: unknown): HomewardError {
+/** A program that is not there. */
+export function missing(command: string, cause?: unknown): HomewardError {
   return new HomewardError("ENVIRONMENT", `cannot start ${command}`, {
     cause,
     hint: `Run "homeward doctor" to see which package provides it.`,

@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { abortReason, throwIfAborted, withTimeout } from "../common/abort.ts";
 import { HomewardError } from "../common/errors.ts";
-import { start, type ChildProcess } from "../common/spawn.ts";
+import { missing, start, type ChildProcess } from "../common/spawn.ts";
 import { connectWhenListening } from "./connect.ts";
 import { chainFileName } from "./disk-chain.ts";
 import { BLOCK_BYTES, blockExtents, inStep, type Extent, type Piece } from "./disk-extents.ts";
@@ -168,6 +168,8 @@ class NbdServer {
   /** Why it ended before its time. */
   failure(): HomewardError {
     const words = this.#words.trim();
+    // The shell's word for a program that it does not find.
+    if (this.#child.exitCode === 127) return missing(QEMU_NBD);
     if (/Failed to get .* lock/.test(words))
       return new HomewardError("CONFLICT", `the disk is in use by another program: ${words}`);
     return new HomewardError("GUEST", `${QEMU_NBD} ended with ${this.#child.exitCode}: ${words}`);

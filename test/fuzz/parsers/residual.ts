@@ -127,6 +127,7 @@ export function indexSequence(): FuzzedParser {
       assert.equal(incoming.zero + incoming.generation + incoming.repeats + incoming.contents, dirty);
       assert.equal(incoming.high.length, incoming.contents);
       assert.equal(incoming.low.length, incoming.contents);
+      assert.ok(incoming.hashBits > 32 || incoming.low.every((bits) => bits === 0), "bits that the index does not carry");
       for (let content = 0; content < incoming.contents; content++) {
         const { device, block } = incoming.place(content);
         assert.ok(incoming.dirty[device].has(block) || !incoming.complete);
@@ -167,7 +168,7 @@ export function residualFrame(): FuzzedParser {
   const dictionary = [Buffer.alloc(BLOCK_BYTES, 7)];
   return {
     name: "residual",
-    code: [{ file: "protocol/residual/frame-message.ts" }, ENVELOPE],
+    code: [{ file: "protocol/residual/frame-message.ts" }, { ...ENVELOPE, functions: ["openMessage", "peer"] }],
     shape: "bytes",
     codes: ["PEER", "DAMAGED"],
     largestBytes: 2 * 1024 * 1024,
