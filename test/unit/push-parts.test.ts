@@ -104,7 +104,7 @@ describe("two rsyncs that misunderstand each other", () => {
       clearInterval(alive);
       output.destroy();
     };
-    const rsync: RsyncProcess = { input: new PassThrough(), output, finished: new Promise(() => undefined), kill };
+    const rsync: RsyncProcess = { pid: 0, input: new PassThrough(), output, finished: new Promise(() => undefined), kill };
     const relayed = relayRsync(link, rsync, { fileBytes: 1e6, signal: link.signal, stallMs: 100 });
     await expect(relayed).rejects.toMatchObject({ code: "TIMEOUT", message: expect.stringContaining("far") as string });
     expect(killed).toBeGreaterThan(0);
