@@ -67,7 +67,7 @@ export function doctorCommand(): CommandEntry {
         ["homeward doctor --fix", "mends first what is safe to mend, and says what it did"],
         ["homeward doctor --json | jq '.checks[] | select(.severity != \"ok\")'", "what is not as it should be"],
       ],
-      "Looks at programs and their versions, room, permissions, leftovers, the service, and whether the other hosts " +
+      "Looks at programs and their versions, room, permissions, leftovers, the service and where it listens, and whether the other hosts " +
         "answer and their clocks agree. With --fix it closes what is open to other users, and removes the socket and unfinished files " +
         "of a service that is gone. Warnings leave the exit status 0; a problem makes it that of ENVIRONMENT.",
     ).option("--fix", "mend what is safe to mend"),

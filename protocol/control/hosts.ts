@@ -49,6 +49,14 @@ export const holdingSchema = z.strictObject({
 });
 export type Holding = Readonly<z.output<typeof holdingSchema>>;
 
+const hostRoomSchema = z.strictObject({
+  host: nameSchema,
+  diskBytes: countSchema,
+  memoryBytes: countSchema,
+  /** How far the time that it said was ahead of this host's when it came, null if it said none, and how long a ping took, milliseconds. */
+  clock: z.strictObject({ aheadMs: z.number().nullable(), roundTripMs: z.number().nonnegative() }).nullable().default(null),
+});
+
 export const hostsSchema = z.strictObject({
   host: nameSchema,
   /** Of this host. */
@@ -61,7 +69,7 @@ export const hostsSchema = z.strictObject({
   /** By host and workspace, newest generation first. */
   holdings: z.array(holdingSchema).max(2000),
   /** What the hosts that were asked have free for others. */
-  rooms: z.array(z.strictObject({ host: nameSchema, diskBytes: countSchema, memoryBytes: countSchema })).max(1000),
+  rooms: z.array(hostRoomSchema).max(1000),
   /** Hosts that were to be asked what they hold and did not answer. */
   silent: z.array(nameSchema).max(1000),
 });

@@ -3,7 +3,9 @@ import type { ControlResult, DoctorCheck } from "../../protocol/control.ts";
 import { checkAccelerator, checkDisk, checkNode, checkOptional, checkOwnNetwork, checkQemu, checkRsync, checkTmpfs, checkTool, checkUefi } from "./computer.ts";
 import { problem, type Finding } from "./finding.ts";
 import { checkPeers, findService } from "./hosts.ts";
+import { checkListening } from "./listening.ts";
 import { mend } from "./mend.ts";
+import { StatePaths } from "../store/paths.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "./state-folder.ts";
 
 /** Said one by one; what is more was done all the same. */
@@ -48,10 +50,11 @@ export async function runDoctor({ stateDir, signal, mending = "none" }: DoctorOp
   await look("/dev/shm", checkTmpfs);
   await look("permissions", () => checkFolders(stateDir));
   await look("socket paths", () => checkSocketPaths(stateDir));
-  const { finding, running, known } = await findService(stateDir);
+  const { finding, running, known, listening } = await findService(stateDir);
   checks.push({ name: "service", ...finding });
   // A running service's own unfinished work looks the same.
   if (!running) await look("leftovers", () => checkLeftovers(stateDir));
-  for (const [name, peer] of await checkPeers(known)) checks.push({ name, ...peer });
+  await look("listening", () => checkListening(listening));
+  for (const [name, peer] of await checkPeers(known, listening === null ? null : new StatePaths(stateDir).control)) checks.push({ name, ...peer });
   return { ok: checks.every(({ severity }) => severity !== "problem"), mended, checks };
 }

@@ -67,11 +67,12 @@ async function askOne(ctx: ServiceContext, host: string, asked: AbortSignal): Pr
   const signal = AbortSignal.any([asked, ctx.stopping, AbortSignal.timeout(ASK_MS)]);
   const link = await connectTo(ctx, host, signal);
   try {
+    const roundTripMs = await link.ping();
     await link.sendBytes("holdings");
     const { generations, room } = await link.expect("held");
     const held = generations.map(({ workspace, root, bytes, created_at }) => ({ workspace, root, bytes, createdAt: created_at }));
     ctx.store.holdings.replace(host, held);
-    return { host, diskBytes: room.disk, memoryBytes: room.memory };
+    return { host, diskBytes: room.disk, memoryBytes: room.memory, clock: { aheadMs: link.clockAheadMs, roundTripMs } };
   } finally {
     void link.close();
   }

@@ -12,6 +12,7 @@ import { start, type ChildProcess } from "../../common/spawn.ts";
  * rsync then refuses whatever is not one regular file, and the name that the other end gives it does not matter.
  */
 export interface RsyncProcess {
+  readonly pid: number;
   /** What the other end says. */
   readonly input: Writable;
   /** What it has to be told. */
@@ -129,6 +130,7 @@ function wrap(child: ChildProcess & { pid: number }, input: Writable, output: Re
   });
   finished.catch(() => undefined);
   return {
+    pid: child.pid,
     input,
     output,
     finished,

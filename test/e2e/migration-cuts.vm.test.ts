@@ -1,8 +1,11 @@
+import { readFile } from "node:fs/promises";
+import { getPriority } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { delay } from "../../common/abort.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 import type { FrameName } from "../../protocol/wire.ts";
+import { processes } from "../faults/audit.ts";
 import type { Sender } from "./frame-relay.ts";
 import { TwoHosts, WORKSPACE, eventually, failure, type TestHost } from "./migration-hosts.ts";
 
@@ -103,15 +106,23 @@ describe("a migration whose connection is cut", () => {
     await bringBack();
   });
 
-  it("while the twin replays, for half a minute, says why it waits and then goes on", async () => {
+  it("while the twin replays, with limits, for half a minute, says why it waits and then goes on", async () => {
+    let limits = "";
+    let niceness = 0;
     const cuts = cutAt([["caller", "manifest"]], async () => {
       await loseNetwork();
+      const ofFar = (await processes(new Set())).filter(({ args }) => args.some((arg) => arg.includes(hosts.far.state)));
+      const twin = ofFar.find(({ args }) => args.some((arg) => arg.startsWith("guest=twin-")));
+      if (twin !== undefined) [limits, niceness] = [await readFile(`/proc/${twin.pid}/limits`, "utf8"), getPriority(twin.pid)];
       void delay(30_000).then(() => {
         hosts.relay.impostor = null;
       });
     });
     const report = await migrate("replay");
     expect(cuts()).toBe(1);
+    expect(limits).toMatch(/^Max address space +\d{10,} +\d{10,} /m);
+    expect(limits).toMatch(/^Max cpu time +14400 +14400 /m);
+    expect(niceness).toBe(getPriority() + 5);
     expect(report.verified).toBe(true);
     const waiting = seen.filter(({ phase }) => phase === "waiting");
     expect(waiting.length).toBeGreaterThan(10);

@@ -61,6 +61,12 @@ describe("a workspace between paired hosts", () => {
     expect((await near.call("hosts", {})).hosts[0]?.lastSeenAt).not.toBeNull();
   });
 
+  it("is between hosts of which the doctor of each says that they listen, and that their clocks agree", async () => {
+    const { checks } = await near.call("doctor", {});
+    expect(checks.find(({ name }) => name === "listening")).toMatchObject({ severity: "ok", found: expect.stringMatching(/^takes connections at 127/) as string });
+    expect(checks.find(({ name }) => name === "host far")).toMatchObject({ severity: "ok", found: expect.stringMatching(/^answers in .* clocks agree$/) as string });
+  });
+
   it("cannot be had by a third, which pairs them but is not paired by them", async () => {
     await pair(third, near);
     await pair(near, third);

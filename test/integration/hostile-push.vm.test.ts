@@ -14,7 +14,7 @@ import { openIdentity, type Identity } from "../../service/peers/identity.ts";
 import { dialTls } from "../../service/peers/tls.ts";
 import { TlsListener } from "../../service/peers/tls-listener.ts";
 import { relayRsync } from "../../service/push/rsync-relay.ts";
-import { startSender } from "../../service/push/rsync-process.ts";
+import { startReceiver, startSender } from "../../service/push/rsync-process.ts";
 import { StatePaths } from "../../service/store/paths.ts";
 import { generationRoot } from "../../syncer/generation-root.ts";
 import { HashPool } from "../../syncer/hash-pool.ts";
@@ -193,6 +193,31 @@ describe("what rsync is made to say", () => {
     const ended = await pushing(() => rsync([...SAME, ...args, "peer:ram"]));
     expect(["PEER", "TIMEOUT"]).toContain(ended.code);
     await untouched();
+  });
+
+  it("is said to a process with limits, at either end", async () => {
+    const own = join(dir, "limits");
+    await mkdir(own, { recursive: true });
+    await writeFile(join(own, "ram"), "");
+    const bytes = 5 * MIB;
+    const receiver = await startReceiver(own, "ram", bytes, false);
+    const sender = await startSender({ path: join(own, "ram"), name: "ram", bytes }, null, () => undefined);
+    try {
+      for (const [{ pid }, fileBytes] of [[receiver, bytes], [sender, 0]] as const) {
+        // What it is started through has set them before it becomes rsync.
+        await expect.poll(() => readFile(`/proc/${pid}/comm`, "utf8"), { timeout: 60_000 }).toBe("rsync\n");
+        const limits = await readFile(`/proc/${pid}/limits`, "utf8");
+        const both = (what: string, value: number): RegExp => new RegExp(`^${what} +${value} +${value} `, "m");
+        expect(limits).toMatch(both("Max file size", fileBytes));
+        expect(limits).toMatch(both("Max address space", 1024 * MIB));
+        expect(limits).toMatch(both("Max cpu time", 606));
+        expect(limits).toMatch(both("Max open files", 64));
+        expect(limits).toMatch(both("Max core file size", 0));
+        expect(await readFile(`/proc/${pid}/status`, "utf8")).toContain("NoNewPrivs:\t1");
+      }
+    } finally {
+      for (const process of [receiver, sender]) process.kill();
+    }
   });
 
   it("cannot write more than the file has", async () => {

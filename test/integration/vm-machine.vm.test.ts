@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { cp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server } from "node:net";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { delay, withTimeout } from "../../common/abort.ts";
@@ -347,6 +348,8 @@ describe("network", () => {
       const found = await readFile(`/proc/${String(machine.pid)}/limits`, "utf8");
       expect(found).toMatch(new RegExp(`Max address space +${String(limits.bytes)} +${String(limits.bytes)} `));
       expect(found).toMatch(/Max cpu time +3600 +3600 /);
+      expect(found).toMatch(/Max core file size +0 +0 /);
+      expect(getPriority(machine.pid)).toBe(getPriority() + 5);
       await machine.quit();
     }
     // What it may not have it does not get.

@@ -1,5 +1,5 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,13 +10,15 @@ import { frameHeader, WIRE_MAGIC, WIRE_VERSION } from "../../protocol/wire.ts";
 import { checkRsync, rsyncFinding } from "../../service/doctor/computer.ts";
 import { quoted } from "../../service/doctor/finding.ts";
 import { mend } from "../../service/doctor/mend.ts";
+import { clockFinding } from "../../service/doctor/clocks.ts";
+import { checkListening } from "../../service/doctor/listening.ts";
 import { checkPeers, findService } from "../../service/doctor/hosts.ts";
 import { checkFolders, checkLeftovers, checkSocketPaths } from "../../service/doctor/state-folder.ts";
 import { PeerLink } from "../../service/migration/peer-link.ts";
 import { takeLock } from "../../service/store/lock.ts";
 import { StatePaths } from "../../service/store/paths.ts";
 import { Store } from "../../service/store/store.ts";
-import { SERVICE_STATUS } from "./cli-reports.ts";
+import { HOSTS, SERVICE_STATUS } from "./cli-reports.ts";
 import { FakeService } from "./control-fake-service.ts";
 
 let dir: string;
@@ -153,8 +155,9 @@ describe("commands", () => {
 describe("the service", () => {
   it("is found when it runs, with the hosts it knows", async () => {
     const service = await FakeService.start({ status: () => Promise.resolve(SERVICE_STATUS) });
-    const { finding, running, known } = await findService(service.dir);
+    const { finding, running, known, listening } = await findService(service.dir);
     await service.stop();
+    expect(listening).toEqual({ socket: null, tls: null });
     expect(finding).toMatchObject({ severity: "ok", found: "running as laptop, process 42" });
     expect([running, known]).toEqual([true, { host: "laptop", peers: SERVICE_STATUS.peers }]);
   });
@@ -190,7 +193,7 @@ describe("another host", () => {
   }
 
   async function look(name = "home"): Promise<unknown> {
-    const [entry] = await checkPeers({ host: "laptop", peers: [{ name, address: address() }] });
+    const [entry] = await checkPeers({ host: "laptop", peers: [{ name, address: address() }] }, null);
     expect(entry?.[0]).toBe(`host ${name}`);
     return entry?.[1];
   }
@@ -236,6 +239,117 @@ describe("another host", () => {
 
   it("that is off is a warning", async () => {
     expect(await look()).toMatchObject({ severity: "warning", found: expect.stringContaining("cannot be reached") as string });
+  });
+});
+
+describe("clocks", () => {
+  it.each<[roundTripMs: number, aheadMs: number | null, "ok" | "warning", RegExp]>([
+    [2, 0, "ok", /^answers in 2 ms, and the clocks agree$/],
+    [2, 4900, "ok", /agree$/],
+    [2, -4900, "ok", /agree$/],
+    [2, 5100, "warning", /its clock is 5\.1 s ahead$/],
+    [2, -5100, "warning", /its clock is 5\.1 s behind$/],
+    // Said six seconds ago, perhaps.
+    [6000, -10_900, "ok", /agree$/],
+    [6000, -11_100, "warning", /its clock is 8\.1 s behind$/],
+    // A time that was ahead when it came is ahead by at least as much.
+    [6000, 5100, "warning", /its clock is 8\.1 s ahead$/],
+    [2, null, "ok", /does not tell its time$/],
+  ])("round trip %j ms, %j ms ahead: %s", (roundTripMs, aheadMs, severity, found) => {
+    const command = severity === "ok" ? null : "sudo timedatectl set-ntp true";
+    expect(clockFinding(roundTripMs, aheadMs)).toMatchObject({ severity, command, found: expect.stringMatching(found) as string });
+  });
+});
+
+describe("a paired host", () => {
+  /** Looks at a host at an address, which this host's service asked. */
+  async function look(address: string, answers: Partial<typeof HOSTS> | null): Promise<unknown> {
+    const asked: unknown[] = [];
+    const service = await FakeService.start(
+      answers === null
+        ? {}
+        : {
+            hosts: (params) => {
+              asked.push(params);
+              return Promise.resolve({ ...HOSTS, ...answers });
+            },
+          },
+    );
+    const [entry] = await checkPeers({ host: "laptop", peers: [{ name: "home", address }] }, service.socket);
+    await service.stop();
+    if (answers !== null) expect(asked).toEqual([{ ask: true }]);
+    return entry?.[1];
+  }
+
+  async function listen(): Promise<string> {
+    const listening = createServer((socket) => socket.on("error", () => undefined));
+    server = listening;
+    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+    return `127.0.0.1:${(listening.address() as AddressInfo).port}`;
+  }
+
+  const room = { host: "home", diskBytes: 1, memoryBytes: 1 };
+
+  it("is asked for its time by the service", async () => {
+    const agreed = [{ ...room, clock: { aheadMs: -3, roundTripMs: 8 } }];
+    expect(await look("127.0.0.1:9", { rooms: agreed })).toMatchObject({ severity: "ok", found: "answers in 8 ms, and the clocks agree" });
+    const late = [{ ...room, clock: { aheadMs: -61_000, roundTripMs: 8 } }];
+    const finding = { severity: "warning", found: expect.stringMatching(/behind$/) as string, command: "sudo timedatectl set-ntp true" };
+    expect(await look("ssh://home.example", { rooms: late })).toMatchObject(finding);
+  });
+
+  it("that takes connections and does not answer the service is a warning", async () => {
+    expect(await look(await listen(), { silent: ["home"] })).toMatchObject({ severity: "warning", hint: expect.stringContaining("paired this host") as string });
+    expect(await look("ssh://home.example", { silent: ["home"] })).toMatchObject({ severity: "warning" });
+  });
+
+  it("is looked at without its clock where no service can ask it", async () => {
+    const address = await listen();
+    const unsaid = { severity: "ok", found: expect.stringContaining("its clock was not looked at") as string };
+    expect(await look(address, null)).toMatchObject(unsaid);
+    const found = await checkPeers({ host: "laptop", peers: [{ name: "home", address }, { name: "far", address: "ssh://far" }] }, null);
+    expect(found).toMatchObject([["host home", unsaid], ["host far", unsaid]]);
+  });
+});
+
+describe("listening", () => {
+  async function listenOn(place: { readonly path: string } | { readonly host: string; readonly port: number }): Promise<number> {
+    const listening = createServer((socket) => socket.on("error", () => undefined));
+    server = listening;
+    await new Promise<void>((resolve) => listening.listen(place, resolve));
+    const address = listening.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  async function close(): Promise<void> {
+    await new Promise((resolve) => server?.close(resolve));
+    server = null;
+  }
+
+  it("is not looked at without a service, and needs nothing where none was wanted", async () => {
+    expect(await checkListening(null)).toMatchObject({ severity: "ok", found: expect.stringContaining("not looked at") as string });
+    expect(await checkListening({ socket: null, tls: null })).toMatchObject({ severity: "ok", found: expect.stringContaining("--listen") as string });
+  });
+
+  it.each(["127.0.0.1", "0.0.0.0"])("is tried at %s, and a problem when nothing answers there", async (host) => {
+    const tls = `${host}:${await listenOn({ host, port: 0 })}`;
+    expect(await checkListening({ socket: null, tls })).toMatchObject({ severity: "ok", found: `takes connections at ${tls}` });
+    await close();
+    expect(await checkListening({ socket: null, tls })).toMatchObject({
+      severity: "problem",
+      found: expect.stringContaining(`nothing takes connections at ${tls} (`) as string,
+      command: "homeward shutdown",
+    });
+  });
+
+  it("is a problem when the socket has been taken away, and says which of two it is", async () => {
+    const path = join(dir, "laptop.sock");
+    await listenOn({ path });
+    expect(await checkListening({ socket: path, tls: null })).toMatchObject({ severity: "ok" });
+    const { found } = await checkListening({ socket: path, tls: "127.0.0.1:1" });
+    expect(found).toMatch(/^nothing takes connections at 127\.0\.0\.1:1 \(/);
+    await rm(path);
+    expect(await checkListening({ socket: path, tls: null })).toMatchObject({ severity: "problem", found: expect.stringContaining(path) as string });
   });
 });
 

@@ -104,7 +104,7 @@ describe("two rsyncs that misunderstand each other", () => {
       clearInterval(alive);
       output.destroy();
     };
-    const rsync: RsyncProcess = { input: new PassThrough(), output, finished: new Promise(() => undefined), kill };
+    const rsync: RsyncProcess = { pid: 0, input: new PassThrough(), output, finished: new Promise(() => undefined), kill };
     const relayed = relayRsync(link, rsync, { fileBytes: 1e6, signal: link.signal, stallMs: 100 });
     await expect(relayed).rejects.toMatchObject({ code: "TIMEOUT", message: expect.stringContaining("far") as string });
     expect(killed).toBeGreaterThan(0);
@@ -213,7 +213,7 @@ describe("on the command line", () => {
       "home could not hold a generation of work:\n  no room\n    Free 5 MB.\n  no",
     );
     expect(checkText({ workspace: "work", peer: "home", missing: [] }, "migrate")).toContain("nothing is missing");
-    const text = hostsText({ ...HOSTS, rooms: [{ host: "home", diskBytes: 12e9, memoryBytes: 3.4e9 }], silent: ["third"] }, new Date("2026-01-02T03:05:05.000Z"));
+    const text = hostsText({ ...HOSTS, rooms: [{ host: "home", diskBytes: 12e9, memoryBytes: 3.4e9, clock: null }], silent: ["third"] }, new Date("2026-01-02T03:05:05.000Z"));
     expect(text).toContain("holds work aaaaaaaaaaaa, made 24 hours ago, 612 MB; known 1 minute ago");
     expect(text).toContain("has 12.0 GB of disk and 3.40 GB of memory free");
     expect(text).toContain("No answer from third.");
