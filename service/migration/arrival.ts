@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
@@ -144,6 +145,9 @@ export class Arrival {
     const manifest = await link.expect("manifest");
     if (manifest.parent !== offer.base)
       throw new HomewardError("PEER", "the other host sent the state of another generation");
+    // What is verified in the end is a state of the machine that was offered; no other may be written down with it.
+    if (!isDeepStrictEqual(manifest.machine, offer.machine))
+      throw new HomewardError("PEER", "the other host sent the state of another machine");
     return { index, device, isWholeDevice, manifest };
   }
 

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
@@ -107,7 +108,7 @@ export class IncomingState {
       if (isWhole) throw error;
       return false;
     }
-    return (await fileSha256(path)) === manifest.deviceSha256;
+    return (await stat(path)).size === manifest.deviceBytes && (await fileSha256(path)) === manifest.deviceSha256;
   }
 
   /**
