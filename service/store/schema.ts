@@ -152,9 +152,8 @@ export function upgradeSchema(db: DatabaseSync): void {
       hint: "Update Homeward on this computer.",
       data: { found: version, known: STEPS.length },
     });
-  for (let at = version; at < STEPS.length; at++) {
-    const step = STEPS[at];
-    if (step === undefined) break;
+  for (const [at, step] of STEPS.entries()) {
+    if (at < version) continue;
     db.exec("BEGIN IMMEDIATE");
     try {
       db.exec(step);
