@@ -255,6 +255,7 @@ export class GenerationCheck {
       await rename(`${path}.new`, path);
     } catch (error) {
       // On a full disk, or when the generation has just been removed, it is only looked at once more.
+      await rm(`${path}.new`, { force: true });
       this.#deps.log.info({ err: error, root: generation.root }, "not noting what was checked");
     }
   }

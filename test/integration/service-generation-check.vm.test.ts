@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, open, readFile, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rename, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { GenerationCheck } from "../../service/generation-check.ts";
@@ -103,6 +103,15 @@ async function blocksRead(work: (progress: { update(update: { done: number }): v
   await work({ update: ({ done }) => (most = Math.max(most, done)) });
   return most;
 }
+
+test("what cannot be noted is looked at again, and leaves nothing behind", async () => {
+  const { checked } = store.paths.generation(generation.root);
+  await rm(checked, { force: true });
+  await mkdir(join(checked, "in the way"), { recursive: true });
+  await check.requireIntact(generation, { hint: "" });
+  expect(await readdir(dirname(checked))).not.toContain("checked.new");
+  await rm(checked, { recursive: true });
+});
 
 test("an intact generation is read as a whole once, and again when a file of it was touched", async () => {
   const look = (): Promise<number> =>
