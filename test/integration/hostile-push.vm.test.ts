@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { makeGeneration } from "../../bench/exchange/synthetic-generation.ts";
 import type { HomewardError } from "../../common/errors.ts";
 import { run, start } from "../../common/spawn.ts";
@@ -63,6 +63,8 @@ beforeEach(async () => {
   const rest = { rights: RIGHTS, pairedAt: "2026-01-01T00:00:00.000Z", lastSeenAt: null };
   link = await PeerLink.open(await dialTls(mine, { name: "far", ...target, ...rest }), { host: "near" });
 });
+
+afterEach(() => link.close());
 
 const incoming = (): string => new StatePaths(far.state).incomingOf(`push-${WORKSPACE}`);
 
