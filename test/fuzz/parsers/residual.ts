@@ -150,6 +150,8 @@ export function need(): FuzzedParser {
       Promise.all(
         Array.from({ length: 40 }, () => {
           const count = random(400);
+          // All of them: that is packed.
+          if (random(4) === 0) return encodeNeedMessage({ from: 0, count: 8 * count, bits: Buffer.alloc(count, 255) });
           const bits = randomBytes(random, Math.ceil(count / 8));
           if (count % 8 !== 0) bits[bits.length - 1] = (bits.at(-1) ?? 0) & ((1 << (count % 8)) - 1);
           return encodeNeedMessage({ from: random(1000), count, bits });
