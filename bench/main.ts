@@ -5,6 +5,7 @@ import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts
 import type { Bench } from "./bench.ts";
 import { BENCHES } from "./benches.ts";
 import { formatLines, isKept, linesAsJson, type NamedLine } from "./line.ts";
+import { say, untilStopped } from "./until-stopped.ts";
 
 const USAGE = `Measures what Homeward promises, each figure against its limit or a peer in the same run.
 
@@ -23,15 +24,7 @@ The status is 1 when a limit was missed.
 /** Names of several: what is named so, without the s, and something else. */
 const GROUPS = ["machines", "sessions"];
 
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    stop.abort(new HomewardError("CANCELLED", "stopped"));
-  });
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
+const stopped = untilStopped();
 
 async function runBench(bench: Bench): Promise<NamedLine[]> {
   const startMs = performance.now();
@@ -40,7 +33,7 @@ async function runBench(bench: Bench): Promise<NamedLine[]> {
   const dir = await mkdtemp("/tmp/hw-bench-");
   const undo: (() => Promise<void>)[] = [];
   try {
-    const lines = await bench.run({ dir, signal: stop.signal, say, cleanUp: (step) => void undo.push(step) });
+    const lines = await bench.run({ dir, signal: stopped, say, cleanUp: (step) => void undo.push(step) });
     say(`${bench.name}: ${Math.round((performance.now() - startMs) / 1000)} s`);
     return lines.map((line) => ({ bench: bench.name, ...line }));
   } finally {
@@ -87,7 +80,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (thrown) {
-  const { code, message, hint } = toHomewardError(stop.signal.aborted ? stop.signal.reason : thrown);
+  const { code, message, hint } = toHomewardError(stopped.aborted ? stopped.reason : thrown);
   say(hint === undefined ? message : `${message}\n${hint}`);
   process.exitCode = EXIT_STATUS[code];
 }

@@ -9,6 +9,7 @@ import { PLAYED_FILE, playAndKeep } from "./homeward.ts";
 import { addLive } from "./live.ts";
 import { RATES_MBIT, ROUND_TRIP_MS, sessionResultSchema, type SessionResult } from "./method.ts";
 import { formatResult, LEGEND } from "./table.ts";
+import { say, untilStopped } from "../until-stopped.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const SESSIONS: Readonly<Record<string, string>> = {
@@ -34,15 +35,7 @@ usage: npm run bench:peers [-- OPTION...]
   --help           prints this
 `;
 
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => {
-    stop.abort(new HomewardError("CANCELLED", "stopped"));
-  });
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
+const stopped = untilStopped();
 
 /** A folder of its own for sockets too: their paths have at most 107 bytes, which TMPDIR may not leave. */
 async function inOwnFolder<T>(work: (dir: string) => Promise<T>): Promise<T> {
@@ -57,14 +50,14 @@ async function inOwnFolder<T>(work: (dir: string) => Promise<T>): Promise<T> {
 /** Everything that needs the guest: the session, Homeward, QEMU's live migration. What it leaves is for the peers. */
 async function record(name: string, states: string, rates: readonly number[]): Promise<void> {
   const linkText = `${rates[0] ?? 1}mbit,${ROUND_TRIP_MS}ms`;
-  const demo = await benchDemo({ sessionFile: join(ROOT, SESSIONS[name] ?? ""), guest: "desktop", linkText, say, signal: stop.signal });
+  const demo = await benchDemo({ sessionFile: join(ROOT, SESSIONS[name] ?? ""), guest: "desktop", linkText, say, signal: stopped });
   try {
     await playAndKeep(demo, states, rates, say);
   } finally {
     for (const problem of await demo.cleanup.run()) say(problem.message);
   }
   say("  QEMU's live migration");
-  await inOwnFolder((dir) => addLive(states, dir, stop.signal));
+  await inOwnFolder((dir) => addLive(states, dir, stopped));
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -129,7 +122,7 @@ async function main(): Promise<number> {
     const file = join(out, `${name}.json`);
     const kept = values.reuse && (await isThere(file)) ? (await readResult(file)).rows : [];
     const onResult = (result: SessionResult): Promise<void> => writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
-    await inOwnFolder((dir) => compare({ states, dir, peers, kept, onResult, say, signal: stop.signal }));
+    await inOwnFolder((dir) => compare({ states, dir, peers, kept, onResult, say, signal: stopped }));
     if (!values.keep && !values.reuse) await rm(states, { recursive: true, force: true });
   }
   if (values.record) return 0;
@@ -145,7 +138,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (thrown) {
-  const { code, message, hint } = toHomewardError(stop.signal.aborted ? stop.signal.reason : thrown);
+  const { code, message, hint } = toHomewardError(stopped.aborted ? stopped.reason : thrown);
   say(hint === undefined ? message : `${message}\n${hint}`);
   process.exitCode = EXIT_STATUS[code];
 }
