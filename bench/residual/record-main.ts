@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { EXIT_STATUS, HomewardError, toHomewardError } from "../../common/errors.ts";
+import { EXIT_STATUS, toHomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
 import type { DemoContext } from "../../demo/context.ts";
 import { Host } from "../../demo/host.ts";
@@ -11,6 +11,7 @@ import { WORKSPACE } from "../../demo/workspace-name.ts";
 import { benchDemo } from "../demo-context.ts";
 import { DUMPS } from "./dump.ts";
 import { keepStates } from "./keep-states.ts";
+import { say, untilStopped } from "../until-stopped.ts";
 
 /**
  * Plays a session on the desktop guest once, suspends it, replays it in several twins, and keeps what a migration has to do
@@ -18,15 +19,7 @@ import { keepStates } from "./keep-states.ts";
  * With --first another session is played before, and sealed, so that the generation is that of a machine in use.
  *   node bench/residual/record-main.ts [--session NAME] [--first NAME] [--replays N]
  */
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => {
-    stop.abort(new HomewardError("CANCELLED", "stopped"));
-  });
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
-}
+const stopped = untilStopped();
 
 function sessionPath(name: string): string {
   return join(import.meta.dirname, "..", "..", "demo", "sessions", `${name}.json`);
@@ -71,7 +64,7 @@ async function main(): Promise<void> {
     guest: "desktop",
     linkText: "1mbit,50ms",
     say,
-    signal: stop.signal,
+    signal: stopped,
   });
   try {
     const first = values.first === undefined ? [] : [await readSession(sessionPath(values.first), "desktop")];
