@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { MigrationReport } from "../../protocol/report.ts";
 import { uefiDisk } from "../images/bootable.ts";
-import { stillPicture, TwoHosts, type, WORKSPACE, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, type TestHost, run, sees } from "./migration-hosts.ts";
 
 /** A machine from an image that was not made here: UEFI firmware, GRUB, two CPUs, a partitioned disk. */
 let hosts: TwoHosts;
@@ -46,17 +46,15 @@ it("goes there and back with its firmware's variables, verified both times", asy
   expect(before.equals(template)).toBe(false);
 
   const console = await near.console();
-  await type(console, "seq 1 2000 > numbers; grep -c processor /proc/cpuinfo; ls /sys/firmware\n");
-  const shown = await stillPicture(console);
+  const shown = await run(console, "seq 1 2000 > numbers; grep -c processor /proc/cpuinfo; ls /sys/firmware\n");
   console.close();
   const there = await near.call("migrate", { workspace: WORKSPACE, peer: "far", mode: "replay" });
   expectSound(there);
   expect(await far.workspace()).toMatchObject({ owner: "here", state: "running" });
   const arrived = await far.console();
-  expect((await stillPicture(arrived)).equals(shown)).toBe(true);
+  await sees(arrived, shown);
   expect((await variables(far)).equals(before)).toBe(true);
-  await type(arrived, "date > visited; sync\n");
-  await stillPicture(arrived);
+  await run(arrived, "date > visited; sync\n");
   arrived.close();
 
   const back = await far.call("migrate", { workspace: WORKSPACE, peer: "near", mode: "replay", hold: true });

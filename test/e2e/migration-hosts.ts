@@ -256,6 +256,21 @@ export async function type(client: RfbClient, text: string): Promise<void> {
   }
 }
 
+/** Types a command, which ends with a line break, and resolves with the picture when the tiny guest's prompt is back. */
+export async function run(client: RfbClient, command: string): Promise<Buffer> {
+  await type(client, command.slice(0, -1));
+  const typed = await stillPicture(client);
+  await type(client, command.slice(-1));
+  await eventually("the guest takes the command", () => Promise.resolve(!client.frame.pixels.equals(typed)));
+  await promptShown(client, 500);
+  return Buffer.from(client.frame.pixels);
+}
+
+/** Resolves when the viewer has that picture, which takes a while on a busy computer. */
+export async function sees(client: RfbClient, picture: Buffer): Promise<void> {
+  await eventually("the same picture", () => Promise.resolve(client.frame.pixels.equals(picture)));
+}
+
 /** Resolves with the picture once it has not changed for `quietMs`. */
 export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Buffer> {
   for (let seen = Buffer.from(client.frame.pixels), since = performance.now(); ; ) {
@@ -267,16 +282,16 @@ export async function stillPicture(client: RfbClient, quietMs = 800): Promise<Bu
   }
 }
 
-/** The tiny guest is up: its text cursor, the only red thing there is, is shown behind a prompt, and stays. */
-export async function promptShown(client: RfbClient): Promise<void> {
+/** The tiny guest is up: its text cursor, the only red thing there is, is shown behind a prompt, and stays for `quietMs`. */
+export async function promptShown(client: RfbClient, quietMs = 1500): Promise<void> {
   const deadline = performance.now() + 180_000;
   for (;;) {
     await delay(200);
     if (isCursorShown(client)) {
-      await stillPicture(client, 1500);
+      await stillPicture(client, quietMs);
       if (isCursorShown(client)) return;
     }
-    if (performance.now() > deadline) throw new Error("the tiny guest did not boot");
+    if (performance.now() > deadline) throw new Error("the tiny guest shows no prompt");
   }
 }
 

@@ -3,7 +3,7 @@ import { delay } from "../../common/abort.ts";
 import { buildGuest } from "../../guests/build.ts";
 import { GuestClock } from "../integration/guest-clock.ts";
 import { TinyConsole } from "../integration/service-process.ts";
-import { TwoHosts, WORKSPACE, eventually, failure, makeTinyWithHost, stillPicture, type, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, eventually, failure, makeTinyWithHost, stillPicture, type, type TestHost, sees } from "./migration-hosts.ts";
 
 const desk = { workspace: WORKSPACE };
 
@@ -68,7 +68,7 @@ describe("a workspace that was restarted and switched off since its generation",
     expect(checkpoints.matched).toBeGreaterThan(0);
     expect(blocks.twin).toBeGreaterThan(0);
     const there = await far.console();
-    expect((await stillPicture(there)).equals(picture)).toBe(true);
+    await sees(there, picture);
     const ahead = await clock.ahead((text) => type(there, text));
     there.close();
     expect(Math.abs(ahead)).toBeLessThan(2000);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TwoHosts, WORKSPACE, stillPicture, type, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, run, sees, type TestHost } from "./migration-hosts.ts";
 
 const ROUNDS = 10;
 
@@ -14,8 +14,7 @@ afterAll(async () => {
 /** Types a line on `from`, moves the workspace to `to`, and checks that the same picture is shown there. */
 async function work(from: TestHost, to: TestHost, peer: string, line: string): Promise<string> {
   const here = await from.console();
-  await type(here, line);
-  const before = await stillPicture(here);
+  const before = await run(here, line);
   here.close();
   const report = await from.call("migrate", { workspace: WORKSPACE, peer, mode: "replay" });
   expect(report.verified).toBe(true);
@@ -23,7 +22,7 @@ async function work(from: TestHost, to: TestHost, peer: string, line: string): P
   expect(await from.workspace()).toMatchObject({ owner: peer, state: "away" });
   expect(await to.workspace()).toMatchObject({ owner: "here", state: "running", base: report.root_source });
   const there = await to.console();
-  expect((await stillPicture(there)).equals(before)).toBe(true);
+  await sees(there, before);
   there.close();
   return report.root_source;
 }

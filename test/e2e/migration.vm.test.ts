@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { MigrationReport } from "../../protocol/report.ts";
 import { openDisk } from "../../vm/disk-blocks.ts";
-import { TwoHosts, WORKSPACE, failure, stillPicture, type, type TestHost } from "./migration-hosts.ts";
+import { TwoHosts, WORKSPACE, failure, stillPicture, type, type TestHost, run, sees } from "./migration-hosts.ts";
 
 let hosts: TwoHosts;
 beforeAll(async () => {
@@ -99,8 +99,7 @@ describe("a workspace", () => {
   it("goes there with replay, held, and is the same to the last byte", async () => {
     const { near, far, relay } = hosts;
     const console = await near.console();
-    await type(console, "seq 1 2000 > numbers; sort -r numbers > sorted; ls -l\n");
-    const before = await stillPicture(console);
+    const before = await run(console, "seq 1 2000 > numbers; sort -r numbers > sorted; ls -l\n");
     console.close();
     relay.bytes = 0;
     const phases: string[] = [];
@@ -126,15 +125,14 @@ describe("a workspace", () => {
 
     await far.call("start", { workspace: WORKSPACE });
     const there = await far.console();
-    expect((await stillPicture(there)).equals(before)).toBe(true);
+    await sees(there, before);
     there.close();
   });
 
   it("comes back, runs on, and shows what was done there", async () => {
     const { near, far } = hosts;
     const there = await far.console();
-    await type(there, "rm sorted; date > /root/visited; cat numbers | wc\n");
-    const before = await stillPicture(there);
+    const before = await run(there, "rm sorted; date > /root/visited; cat numbers | wc\n");
     there.close();
     const report = await far.call("migrate", { workspace: WORKSPACE, peer: "near", mode: "replay" });
     expectSound(report);
@@ -144,7 +142,7 @@ describe("a workspace", () => {
     expect(await far.workspace()).toMatchObject({ owner: "near", state: "away" });
     expect(await contentOf(far, report.root_source)).toEqual(await contentOf(near, report.root_source));
     const console = await near.console();
-    expect((await stillPicture(console)).equals(before)).toBe(true);
+    await sees(console, before);
     console.close();
   });
 

@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatBytes } from "../../common/quantities.ts";
 import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
-import { eventually, stillPicture, TwoHosts, type, WORKSPACE } from "./migration-hosts.ts";
+import { eventually, TwoHosts, WORKSPACE, run, sees } from "./migration-hosts.ts";
 import { launchBrowser, lookAt, openUi, type UiPage } from "./ui-browser.ts";
 
 const ARRIVES = { timeout: 180_000 };
@@ -18,8 +18,7 @@ let left: Buffer;
 beforeAll(async () => {
   [hosts, browser] = await Promise.all([TwoHosts.create(), launchBrowser()]);
   const viewer = await hosts.near.console();
-  await type(viewer, "seq 1 200 | md5sum; echo on the way\n");
-  left = Buffer.from(await stillPicture(viewer));
+  left = await run(viewer, "seq 1 200 | md5sum; echo on the way\n");
   viewer.close();
   [near, far] = await Promise.all([openUi(browser, hosts.near), openUi(browser, hosts.far)]);
   await near.page.getByRole("img", { name: `Screen of ${WORKSPACE}` }).waitFor();
@@ -136,7 +135,7 @@ describe("the page of a move", () => {
     await page.getByRole("link", { name: "Open the console" }).click();
     await page.locator(".console-wait").waitFor({ state: "hidden" });
     const viewer = await hosts.far.console();
-    expect((await stillPicture(viewer)).equals(left)).toBe(true);
+    await sees(viewer, left);
     await page.getByRole("application").focus();
     await page.keyboard.type("echo here", { delay: 60 });
     await eventually("the screen changes", () => Promise.resolve(!viewer.frame.pixels.equals(left)));
