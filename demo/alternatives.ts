@@ -76,7 +76,7 @@ async function overlay(
 /**
  * Measures what the move from the laptop would have cost without replay.
  * @param root the generation that the move made
- * @param level zstd level that the move used
+ * @param level of packing that the move used
  */
 export async function measureAlternatives(
   hosts: TwoHosts,

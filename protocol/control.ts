@@ -17,6 +17,7 @@ import { uiLinkSchema } from "./control/web.ts";
 import { sha256Schema } from "./generation.ts";
 import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
 import { migrationModeSchema, migrationReportSchema } from "./report.ts";
+import { MODEL_LEVEL } from "./residual/limits.ts";
 
 export * from "./control/capture.ts";
 export * from "./control/files.ts";
@@ -100,7 +101,7 @@ export const checkResultSchema = z.strictObject({
 export type CheckResult = z.output<typeof checkResultSchema>;
 
 const workspaceParams = z.strictObject({ workspace: nameSchema });
-const levelSchema = z.int().min(1).max(22).optional();
+const levelSchema = z.int().min(1).max(MODEL_LEVEL).optional();
 
 /** Parameters and result of every method. */
 export const controlMethods = {
@@ -200,7 +201,7 @@ export const controlMethods = {
     result: z.strictObject({ tag: z.string().max(64).nullable(), png: z.string().max(900_000).nullable() }),
   },
   /**
-   * Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: zstd, null chooses.
+   * Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: of packing, null chooses.
    * `detached`: goes on when the client has gone, for pages that may be closed or loaded anew; `cancel` stops it.
    */
   migrate: {

@@ -82,7 +82,7 @@ export const migrationReportSchema = z.strictObject({
   /** Everything that crossed the connection. */
   bytes: byteCountsSchema,
   blocks: z.strictObject({ ram_dirty: count, disk_dirty: count, ...blockOriginsSchema.shape }),
-  /** zstd level that the residual was compressed with. */
+  /** Level of packing of the residual: zstd's, or MODEL_LEVEL. */
   level: z.number().int().min(1).max(22),
   /** The destination took the workspace and did not start it. */
   hold: z.boolean(),

@@ -1,6 +1,6 @@
 /** The formats of the residual exchange; docs/protocol.md shows them together. */
 export { MESSAGE_KINDS, type MessageKind } from "./residual/envelope.ts";
-export { encodeFrame, openFrame, type OpenedFrame } from "./residual/frame-message.ts";
+export { checksumOf, encodeFrame, encodeModelFrame, openFrame, type ModelPages, type OpenedFrame } from "./residual/frame-message.ts";
 export { chooseHashBits, packHashes, unpackHashes } from "./residual/hash-bits.ts";
 export {
   decodeIndexMessage,

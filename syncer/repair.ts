@@ -183,13 +183,17 @@ async function refetch(
     const places = ranges.flatMap(({ block, count }) =>
       Array.from({ length: count }, (_, i): Place => ({ device, block: block + i })),
     );
-    for await (const frame of askBlocks(encodeRefetchRequest({ device, dictionary, ranges }))) {
-      const decoded = await decoder.decode(frame, (count) => {
-        if (count > places.length)
-          throw new HomewardError("PEER", "the other host sends more blocks again than was asked for");
-        return places.splice(0, count);
-      });
-      await sink.overwrite(decoded.places, decoded.content, frame.length);
+    try {
+      for await (const frame of askBlocks(encodeRefetchRequest({ device, dictionary, ranges }))) {
+        const decoded = await decoder.decode(frame, (count) => {
+          if (count > places.length)
+            throw new HomewardError("PEER", "the other host sends more blocks again than was asked for");
+          return places.splice(0, count);
+        });
+        await sink.overwrite(decoded.places, decoded.content, frame.length);
+      }
+    } finally {
+      await decoder.close();
     }
     if (places.length > 0) throw new HomewardError("PEER", "the other host sends fewer blocks again than was asked for");
   }

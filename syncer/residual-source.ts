@@ -4,7 +4,7 @@ import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
 import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
-import { DEVICES, HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
+import { DEVICES, HASH_BYTES, MOST_ZSTD_LEVEL, type DeviceName } from "../protocol/residual/limits.ts";
 import { decodeNeedMessage, type NeedMessage } from "../protocol/residual/need-message.ts";
 import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
 import type { Bitmap } from "./bitmap.ts";
@@ -144,7 +144,7 @@ export class ResidualSource {
   /**
    * The contents that the destination lacks, once each, in frames.
    * @param need the destination's need messages
-   * @param level zstd level 1 to 19
+   * @param level 1 to MODEL_LEVEL
    * @throws PEER or DAMAGED when the need is malformed
    */
   async *residual(
@@ -172,7 +172,7 @@ export class ResidualSource {
     this.#refetched += places.length;
     const source = this.#frameSource;
     const frames = dictionary === "none" ? { ...source, base: null } : source;
-    for await (const frame of encodeFrames(frames, [places], level)) yield this.#count("refetch", frame);
+    for await (const frame of encodeFrames(frames, [places], Math.min(level, MOST_ZSTD_LEVEL))) yield this.#count("refetch", frame);
   }
 
   get #frameSource(): FrameSource {

@@ -11,6 +11,7 @@ import { setUpHosts, type TwoHosts } from "../../demo/two-hosts.ts";
 import { WORKSPACE } from "../../demo/workspace-name.ts";
 import { BLOCK_BYTES } from "../../syncer/index.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
+import { MODEL_LEVEL } from "../../protocol/residual/limits.ts";
 import { keepStates } from "../residual/keep-states.ts";
 import { originsSchema, ROUND_TRIP_MS, rowSchema, timesFromMeasured, type Row } from "./method.ts";
 import { TreeUse } from "./process-tree.ts";
@@ -30,7 +31,7 @@ export const playedSchema = z.strictObject({
 export type Played = z.infer<typeof playedSchema>;
 
 /** As strong as the others are set; what a host would choose by itself depends on the line and on how busy it is. */
-const LEVEL = 19;
+const LEVEL = MODEL_LEVEL;
 
 interface Measured {
   readonly row: Row;
@@ -74,7 +75,7 @@ async function rehearse(
     cpu_s: cpuS,
     peak_bytes: peakBytes,
     identical: report.verified,
-    note: [`zstd level ${report.level}`, ...(mode === "replay" ? [replayText(report)] : []), ...report.notes].join("; ").slice(0, 500),
+    note: [`level ${report.level}`, ...(mode === "replay" ? [replayText(report)] : []), ...report.notes].join("; ").slice(0, 500),
   };
   return { row, report };
 }

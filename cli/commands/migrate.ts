@@ -1,3 +1,4 @@
+import { MODEL_LEVEL } from "../../protocol/residual/limits.ts";
 import { argument, callService, newCommand, oneOf, wholeNumber, type CommandEntry } from "../command.ts";
 import { reportText } from "../text/report.ts";
 
@@ -28,7 +29,7 @@ export function migrateCommand(): CommandEntry {
       .argument("<host>", "a host that homeward status lists")
       .option("--mode <mode>", MODES.join(" or "), oneOf(MODES), "replay")
       .option("--hold", "leave the machine suspended there")
-      .option("--level <number>", "zstd level, 1 to 22 (default: chosen from the speed of the link)", wholeNumber(1, 22)),
+      .option("--level <number>", "how hard to pack, 1 to 19 (zstd) or 20 (default: chosen from the speed of the link)", wholeNumber(1, MODEL_LEVEL)),
     body: async (invocation, command) => {
       const { mode, hold = false, level } = command.opts<Options>();
       const report = await callService(invocation, "migrate", {

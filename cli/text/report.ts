@@ -110,7 +110,7 @@ export function reportText(report: MigrationReport): string {
         `${formatBytes(blocks.disk_dirty * BLOCK_BYTES)} of disk`,
       originRows,
     ),
-    `What was sent was compressed at zstd level ${report.level}.`,
+    `What was sent was packed at level ${report.level}.`,
     ...report.notes.map((note) => `Note: ${printable(note)}`),
   ].join("\n\n");
 }

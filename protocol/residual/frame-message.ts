@@ -1,3 +1,5 @@
+import { crc32 } from "node:zlib";
+import type { ByteReader } from "../../common/bytes.ts";
 import { HomewardError } from "../../common/errors.ts";
 import { zstdCompress, zstdDecompress } from "../../common/zstd.ts";
 import { beginMessage, openMessage, peer } from "./envelope.ts";
@@ -6,13 +8,14 @@ import { BLOCK_BYTES, FRAME_BLOCKS, MAX_FRAME_BYTES } from "./limits.ts";
 /** How a frame's payload is stored. */
 const PLAIN = 0;
 const ZSTD = 1;
+const MODEL = 2;
 
 /**
  * A frame brings the contents of some blocks. Which ones is not said: both sides walk the same list (what was needed, or
  * asked for again) and know how far they are; `sequence` only makes sure of it.
  *
- * Layout: format, kind; sequence varint; blocks varint; how stored u8; to the end: the blocks' bytes, compressed or as
- * they are.
+ * Layout: format, kind; sequence varint; blocks varint; how stored u8; to the end: the blocks' bytes, compressed, as
+ * they are, or as encodeModelFrame() has them.
  * @param content at most FRAME_BLOCKS blocks
  * @param dictionary content that the other side has as well
  */
@@ -32,10 +35,43 @@ export async function encodeFrame(
     .finish();
 }
 
+/** What a model (syncer/page-model) made of a frame's blocks. */
+export interface ModelPages {
+  /** All but the blocks of data. */
+  readonly packed: Uint8Array;
+  /** The blocks of data, one after the other, as one zstd frame; empty when there are none. */
+  readonly data: Uint8Array;
+  /** CRC-32 of all blocks: the model takes whatever it is given for pages. */
+  readonly checksum: number;
+}
+
+/** CRC-32 of the blocks of a frame. */
+export function checksumOf(content: Uint8Array): number {
+  return crc32(content);
+}
+
+/** The same with the model's work: CRC-32 u32, length of `packed` varint, `packed`, `data`. */
+export function encodeModelFrame(sequence: number, blocks: number, { packed, data, checksum }: ModelPages): Buffer {
+  return beginMessage("frame", packed.length + data.length + 32)
+    .varint(sequence)
+    .varint(blocks)
+    .u8(MODEL)
+    .u32(checksum)
+    .varint(packed.length)
+    .bytes(packed)
+    .bytes(data)
+    .finish();
+}
+
 export interface OpenedFrame {
   readonly sequence: number;
   readonly blocks: number;
-  /** The blocks, one after the other. @throws DAMAGED when the payload does not hold exactly as many as the header says */
+  /** Null of a frame that unpack() unpacks. */
+  readonly model: ModelPages | null;
+  /**
+   * The blocks, one after the other.
+   * @throws DAMAGED when the payload does not hold exactly as many as the header says
+   */
   unpack(dictionary: readonly Uint8Array[]): Promise<Buffer>;
 }
 
@@ -46,13 +82,15 @@ export function openFrame(data: Buffer): OpenedFrame {
   const blocks = reader.varint();
   if (blocks === 0 || blocks > FRAME_BLOCKS) throw peer("frame", "has an impossible number of blocks", { blocks });
   const stored = reader.u8();
-  if (stored > ZSTD) throw peer("frame", "is stored in an unknown way", { stored });
+  if (stored > MODEL) throw peer("frame", "is stored in an unknown way", { stored });
+  const model = stored === MODEL ? readModel(reader) : null;
   const packed = reader.bytes(reader.remaining);
   const what = `residual frame ${sequence}`;
   const bytes = blocks * BLOCK_BYTES;
   return {
     sequence,
     blocks,
+    model,
     async unpack(dictionary) {
       const content = stored === PLAIN ? packed : await zstdDecompress(packed, { maxBytes: bytes, dictionary, what });
       if (content.length !== bytes)
@@ -62,4 +100,10 @@ export function openFrame(data: Buffer): OpenedFrame {
       return content;
     },
   };
+}
+
+function readModel(reader: ByteReader): ModelPages {
+  const checksum = reader.u32();
+  const packed = reader.bytes(reader.varint());
+  return { checksum, packed, data: reader.bytes(reader.remaining) };
 }

@@ -1,6 +1,6 @@
 /** Sizes of the residual exchange. Both sides must agree on all of them; RESIDUAL_FORMAT changes when one does. */
 
-export const RESIDUAL_FORMAT = 2;
+export const RESIDUAL_FORMAT = 3;
 
 /** The unit of comparing, hashing and shipping: a guest page, an `extended_l2` subcluster. */
 export const BLOCK_BYTES = 4096;
@@ -19,6 +19,10 @@ export const MAX_HASH_BITS = 48;
 
 /** Blocks of one residual frame: 1 MiB before compression. */
 export const FRAME_BLOCKS = 256;
+
+/** Levels of packing: 1 to 19 are zstd's, the last one is that of syncer/page-model with zstd 19 beside it. */
+export const MOST_ZSTD_LEVEL = 19;
+export const MODEL_LEVEL = 20;
 
 /** Which device of the machine a message speaks of. */
 export const DEVICES = ["ram", "disk"] as const;

@@ -26,8 +26,6 @@ const DEVICE_LEVEL = 19;
 /** A bit a block, and what its compressed form may take beyond that. */
 const NEED_BYTES_PER_BLOCK = 1;
 const NEED_SPARE_BYTES = 64 * 1024;
-/** The hardest that the residual is ever compressed: above, zstd only takes more memory. */
-const MAX_LEVEL = 19;
 
 /** A state that stands still. */
 export interface AtRest {
@@ -45,7 +43,7 @@ export interface DepartureOptions {
   readonly id: string;
   readonly base: GenerationRecord;
   readonly journal: SourceJournal;
-  /** zstd level asked for; null chooses. */
+  /** Level of packing asked for; null chooses. */
   readonly level: number | null;
   readonly atRest: () => Promise<AtRest>;
   /** Whether the new generation's files are wanted here. */
@@ -183,7 +181,7 @@ export class Departure {
     journal.advance("ship");
     // Waiting for the replay is not part of any phase of this side.
     clock.next();
-    const level = Math.min(MAX_LEVEL, this.#options.level ?? residualLevel(this.#rate.bitsPerSecond));
+    const level = this.#options.level ?? residualLevel(this.#rate.bitsPerSecond);
     for await (const frame of outgoing.source.residual(need, level)) await link.sendBytes("residual", frame);
     await link.sendBytes("residualEnd");
     return level;

@@ -1,3 +1,4 @@
+import { MODEL_LEVEL } from "../../protocol/residual/limits.ts";
 import type { PeerLink } from "./peer-link.ts";
 
 /** Shorter transfers drown in the time that two busy computers take to notice a message. */
@@ -7,7 +8,7 @@ const ROUND_TRIPS = 3;
 /** More samples would only cost pings. */
 const MAX_SAMPLES = 8;
 const MBIT = 1e6;
-/** Below this the residual is compressed as hard as can be. */
+/** Below this the residual is packed as hard as can be. */
 const SLOW_BITS = 20 * MBIT;
 
 /**
@@ -66,11 +67,11 @@ export function transferRate(bytes: number, elapsedMs: number, roundTripsMs: rea
 }
 
 /**
- * zstd level for the residual: on a fast link compressing hard takes longer than sending, on a slow one every byte counts.
+ * Level of packing for the residual: on a fast link packing hard takes longer than sending, on a slow one every byte counts.
  * An unknown rate means that little was sent, so little will be.
  */
 export function residualLevel(bitsPerSecond: number | null): number {
-  if (bitsPerSecond === null) return 19;
+  if (bitsPerSecond === null) return MODEL_LEVEL;
   if (bitsPerSecond >= 100 * MBIT) return 3;
-  return bitsPerSecond >= SLOW_BITS ? 9 : 19;
+  return bitsPerSecond >= SLOW_BITS ? 9 : MODEL_LEVEL;
 }

@@ -24,7 +24,7 @@ export interface MigrationRequest {
   readonly mode: MigrationMode;
   /** The destination takes the workspace and does not start it. */
   readonly hold: boolean;
-  /** zstd level of the residual, 1 to 22; chosen from the measured link when not given. */
+  /** Level of packing of the residual, 1 to MODEL_LEVEL; chosen from the measured link when not given. */
   readonly level?: number;
 }
 

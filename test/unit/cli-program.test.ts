@@ -58,7 +58,7 @@ describe("usage errors", () => {
     [["--state", "/x"], /no command was given/],
     [["migrate", "work"], /missing required argument 'host'/],
     [["migrate", "work", "home", "--mode", "magic"], /one of replay, overlay/],
-    [["migrate", "work", "home", "--level", "23"], /from 1 to 22/],
+    [["migrate", "work", "home", "--level", "21"], /from 1 to 20/],
     [["power", "work", "explode"], /powerdown, reset, off/],
     [["status", "--frobnicate"], /unknown option/],
     [["serve", "--peer", "home"], /NAME=SOCKET/],

@@ -26,11 +26,14 @@ const CHANGES: Record<string, (message: Buffer, random: (limit: number) => numbe
   emptied: () => Buffer.alloc(0),
 };
 const NAMES: readonly MessageName[] = ["index", "need", "frame", "narrow", "nodes", "refetch", "again"];
-const CASES = NAMES.flatMap((name) => Object.keys(CHANGES).map((change) => [name, change] as const));
+const CASES = [
+  ...NAMES.flatMap((name) => Object.keys(CHANGES).map((change) => [name, change, 3] as const)),
+  ...Object.keys(CHANGES).map((change) => ["frame", change, 20] as const),
+];
 
 describe("an exchange in which one message is damaged", () => {
-  test.each(CASES)("%s %s: arrives exact after all, or ends with a clear error", async (name, change) => {
-    const random = seeded(name.length * 100 + change.length);
+  test.each(CASES)("%s %s at level %i: arrives exact after all, or ends with a clear error", async (name, change, level) => {
+    const random = seeded(name.length * 100 + change.length + level);
     const base = randomState(random, 100, 400);
     const twin = worked(random, base, 0.3);
     const current = worked(random, base, 0.5, [twin]);
@@ -41,6 +44,7 @@ describe("an exchange in which one message is damaged", () => {
       base,
       current,
       twin,
+      level,
       hashBits: 10,
       tamper: (one, message) => {
         if (one !== name || left-- !== 1) return message;

@@ -130,6 +130,27 @@ describe("a residual exchange", () => {
     expect(sink.bytes.index + sink.bytes.need + sink.bytes.residual).toBeLessThan(40);
   });
 
+  test("brings pages of numbers and of data at the highest level", async () => {
+    const random = seeded(72);
+    const base = randomState(random, 700, 200);
+    const current = worked(random, base, 0.9);
+    // Numbers, some of which grew, in more than two frames' worth of blocks; random bytes in the others.
+    for (let block = 0; block < 600; block++)
+      for (let at = block * 4096; at < (block + 1) * 4096; at += 16) {
+        base.ram.fill(0, at, at + 16);
+        base.ram.writeUInt32LE(random(1000), at);
+        base.ram.copy(current.ram, at, at, at + 16);
+        if (random(3) === 0) current.ram.writeUInt32LE(base.ram.readUInt32LE(at) + 1, at);
+      }
+    const zstd = await exchange(lab, { base, current, level: 19 });
+    await lab.close();
+    lab = await Lab.create(pool);
+    const { arrived, sink } = await exchange(lab, { base, current, level: 20 });
+    expectArrived(arrived, current);
+    expect(sink.shipped).toBeGreaterThan(600);
+    expect(sink.bytes.residual).toBeLessThan(zstd.sink.bytes.residual * 0.95);
+  });
+
   test("survives contents that begin with zstd's dictionary magic", async () => {
     const random = seeded(62);
     const base = randomState(random, 32, 32);

@@ -112,7 +112,7 @@ describe("an index message", () => {
       hashes: Buffer.from("0123456780000000fedcba9870000000", "hex"),
     };
     const data = await encodeIndexMessage(message, 36);
-    expect(data.toString("hex")).toBe("02010001248002800805" + "1000" + "000c" + "0109" + "bd010602" + "010ffe03" + "0007ef03" + "02" + "012345678" + "fedcba987");
+    expect(data.toString("hex")).toBe("03010001248002800805" + "1000" + "000c" + "0109" + "bd010602" + "010ffe03" + "0007ef03" + "02" + "012345678" + "fedcba987");
     expect(await decodeIndexMessage(data, undefined)).toEqual({ ...message, hashes: new Uint8Array(message.hashes) });
   });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   BLOCK_BYTES,
+  checksumOf,
   decodeIndexMessage,
   decodeNarrowRequest,
   decodeNeedMessage,
@@ -8,6 +9,7 @@ import {
   decodeRefetchRequest,
   encodeFrame,
   encodeIndexMessage,
+  encodeModelFrame,
   encodeNarrowRequest,
   encodeNeedMessage,
   encodeNodes,
@@ -18,8 +20,11 @@ import {
   type IndexMessage,
   type IndexRun,
 } from "../../../protocol/residual.ts";
+import { zstdCompress } from "../../../common/zstd.ts";
+import { FRAME_BLOCKS } from "../../../protocol/residual/limits.ts";
 import { chooseHashBits } from "../../../protocol/residual/hash-bits.ts";
 import { IncomingIndex } from "../../../syncer/incoming-index.ts";
+import { PagePacker, PageUnpacker } from "../../../syncer/page-model/page-packer.ts";
 import type { FuzzedParser, ParserCode } from "../parser.ts";
 import { pick, randomBytes, type Random } from "../random.ts";
 
@@ -165,9 +170,20 @@ export function need(): FuzzedParser {
   };
 }
 
+/** A frame that a model packed, which has not packed anything before. */
+async function modelFrame(sequence: number, content: Buffer, base: Buffer): Promise<Buffer> {
+  const { isData, packed } = new PagePacker().pack(content, base.subarray(0, content.length));
+  const data = Buffer.concat([...isData].flatMap((is, i) => (is === 1 ? [content.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES)] : [])));
+  const rest = data.length === 0 ? data : await zstdCompress(data, { level: 3 });
+  return encodeModelFrame(sequence, isData.length, { packed, data: rest, checksum: checksumOf(content) });
+}
+
 /** Contents of blocks. */
 export function residualFrame(): FuzzedParser {
   const dictionary = [Buffer.alloc(BLOCK_BYTES, 7)];
+  const base = Buffer.alloc(BLOCK_BYTES * FRAME_BLOCKS, 7);
+  // One for all inputs: a model is 20 MB of tables, and whatever it has learnt before, no input may harm it.
+  const unpacker = new PageUnpacker();
   return {
     name: "residual",
     code: [{ file: "protocol/residual/frame-message.ts" }, { ...ENVELOPE, functions: ["openMessage", "peer"] }],
@@ -179,11 +195,18 @@ export function residualFrame(): FuzzedParser {
         Array.from({ length: 24 }, (_, i) => {
           const bytes = (1 + random(3)) * BLOCK_BYTES;
           const content = i % 3 === 0 ? randomBytes(random, bytes) : Buffer.alloc(bytes, i);
+          if (i % 4 === 0) return modelFrame(random(500), content, base);
           return encodeFrame(random(500), content, dictionary, 3);
         }),
       ),
     parse: async (input) => {
       const frame = openFrame(input);
+      if (frame.model !== null) {
+        const pages = unpacker.unpack(frame.model.packed, base.subarray(0, frame.blocks * BLOCK_BYTES));
+        assert.equal(pages.content.length, frame.blocks * BLOCK_BYTES);
+        assert.equal(pages.isData.length, frame.blocks);
+        return true;
+      }
       const content = await frame.unpack(dictionary);
       assert.equal(content.length, frame.blocks * BLOCK_BYTES);
       const again = openFrame(await encodeFrame(frame.sequence, content, dictionary, 1));
