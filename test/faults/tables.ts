@@ -13,6 +13,13 @@ export interface ResultLine {
   readonly problem?: string;
 }
 
+/** Whether it has struck fewer than `times` times. What was tried that often and never struck does not come about. */
+export function lacks(one: Case, results: readonly ResultLine[], times: number): boolean {
+  const tried = results.filter((line) => caseName(line.case) === caseName(one));
+  const struck = tried.filter((line) => line.struck && line.problem === undefined).length;
+  return struck < times && (struck > 0 || tried.length < times);
+}
+
 function cells(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
