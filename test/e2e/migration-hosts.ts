@@ -13,7 +13,7 @@ import { StatePaths } from "../../service/store/paths.ts";
 import { FrameRelay } from "./frame-relay.ts";
 
 const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 export const WORKSPACE = "desk";
 
 /** What is different about the computer that a service runs on. */

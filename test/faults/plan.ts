@@ -42,7 +42,7 @@ export function impossible(fault: FaultName, moment: Moment): string | null {
   if (moment === "any") return null;
   if (fault === "kill twin" && !["source:suspended", "source:indexed", "destination:accepted", "destination:replaying"].includes(moment))
     return "there is no twin: it starts after the offer was accepted and has ended before anything is resolved";
-  if (fault === "kill QEMU" && moment === "source:done") return "the source's QEMU has ended: its state has become a generation";
+  if (fault === "kill QEMU" && (moment === "source:done" || moment === "destination:done")) return "the source's QEMU has ended: its state has become a generation";
   if (fault === "kill new QEMU" && !["source:done", "destination:taken", "destination:done"].includes(moment))
     return "the destination has no QEMU before it has taken the workspace";
   return null;
