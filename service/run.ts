@@ -1,7 +1,6 @@
 import { flushCompileCache } from "node:module";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
 import { EXIT_STATUS, HomewardError, toHomewardError } from "../common/errors.ts";
 import { nameSchema } from "../protocol/control.ts";
 import { parsePeerAddress } from "../protocol/peer-address.ts";
@@ -72,9 +71,6 @@ function parseArguments(): Arguments {
     stopMachines: values["stop-machines"],
   };
 }
-
-// Compiling a schema at its first use holds the event loop up for 10 ms, the report's; without, a check takes 10 µs more.
-z.config({ jitless: true });
 
 async function main(): Promise<void> {
   // Sockets and files of this service are for its user, whatever the shell's umask.

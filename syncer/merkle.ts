@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
@@ -20,6 +21,9 @@ function zeroTail(blocks: number): Buffer {
   const rest = blocks % LEAF_BLOCKS;
   return rest === 0 ? ZERO_LEAF : hash("sha256", Buffer.alloc(rest * 4096), "buffer");
 }
+
+/** Copied between two turns of the event loop. */
+const COPY_BYTES = 1024 * 1024;
 
 /** Widens ascending ranges to whole leaves and merges those that touch. */
 class LeafRanges {
@@ -102,7 +106,7 @@ export class MerkleTree {
   async update(device: BlockDevice, dirty: Bitmap, pool: HashPool, options: MerkleOptions = {}): Promise<MerkleTree> {
     if (device.blocks !== this.blocks || dirty.blocks !== this.blocks)
       throw new HomewardError("INTERNAL", "a tree cannot be updated from a device of another size");
-    const leaves = Buffer.from(this.#nodes.leaves);
+    const leaves = await copyOf(this.#nodes.leaves);
     await hashInto(leaves, device, wholeLeaves(dirty.runs(), this.blocks), pool, options);
     return new MerkleTree(this.blocks, await NodeLevels.over(leaves, this.blocks));
   }
@@ -153,6 +157,16 @@ export class MerkleTree {
       });
     return new MerkleTree(blocks, nodes);
   }
+}
+
+/** In steps: the first use of fresh memory takes milliseconds for that of a large machine. */
+async function copyOf(leaves: Buffer): Promise<Buffer> {
+  const copy = Buffer.allocUnsafeSlow(leaves.length);
+  for (let at = 0; at < leaves.length; at += COPY_BYTES) {
+    leaves.copy(copy, at, at, at + COPY_BYTES);
+    await setImmediate();
+  }
+  return copy;
 }
 
 async function hashInto(

@@ -1,7 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { pino } from "pino";
+import { describe, expect, it, vi } from "vitest";
 import { Stalls } from "../../electron/main/stalls.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { ServiceStatus } from "../../protocol/control.ts";
+import { encodeSegment } from "../../protocol/input-log.ts";
+import type { ServiceContext } from "../../service/context.ts";
+import { TwinRun, type TwinResult, type TwinRunOptions } from "../../service/migration/twin-run.ts";
+import { Twin } from "../../service/migration/twin.ts";
 import { DiskFullWatch, ROOM_TO_GO_ON, requireRoomToGoOn } from "../../service/workspaces/disk-full.ts";
 import { Machine } from "../../vm/machine.ts";
 import { QmpClient } from "../../vm/qmp-client.ts";
@@ -149,6 +154,46 @@ describe("QEMU's events", () => {
     await expect.poll(() => told).toBe(1);
     expect([told, await one.isOutOfRoom()]).toEqual([1, false]);
     one.disconnect();
+  });
+});
+
+describe("a twin", () => {
+  /** What became of a twin whose replay fails so, and what was done with it. */
+  async function replayFailing(code: "NO_ROOM" | "GUEST"): Promise<{ readonly result: TwinResult; readonly done: readonly string[] }> {
+    const done: string[] = [];
+    const twin = {
+      replay: () => Promise.reject(new HomewardError(code, "there was no room")),
+      open: () => {
+        done.push("open");
+        return Promise.resolve({ devices: {}, close: () => Promise.resolve() });
+      },
+      destroy: () => {
+        done.push("destroy");
+        return Promise.resolve();
+      },
+    };
+    const prepare = vi.spyOn(Twin, "prepare").mockResolvedValue(twin as unknown as Twin);
+    const segment = await encodeSegment([{ atMs: 1, kind: "mark", mark: "suspend" }]);
+    const run = new TwinRun({ log: pino({ level: "silent" }) } as unknown as ServiceContext, {
+      log: Promise.resolve([segment]),
+      files: Promise.resolve({}),
+      signal: new AbortController().signal,
+    } as unknown as TwinRunOptions);
+    const result = await run.run();
+    prepare.mockRestore();
+    return { result, done };
+  }
+
+  it("that has used up the disk is given up at once, and with it what it took", async () => {
+    const { result, done } = await replayFailing("NO_ROOM");
+    expect(done).toEqual(["destroy"]);
+    expect(result).toMatchObject({ open: null, notes: ["the twin could not be used: there was no room"] });
+  });
+
+  it("that fails otherwise is used as far as it came", async () => {
+    const { result, done } = await replayFailing("GUEST");
+    expect(done).toEqual(["open"]);
+    expect(result.open).not.toBeNull();
   });
 });
 
