@@ -1,4 +1,4 @@
-import { DAMAGED_FRAMES, FAULTS, MOMENTS, caseName, impossible, type Case } from "./plan.ts";
+import { DAMAGED_FRAMES, FAULTS, MOMENTS, caseName, neverStrikes, type Case } from "./plan.ts";
 
 /** What is kept of one fault. */
 export interface ResultLine {
@@ -32,7 +32,7 @@ export function printTables(results: readonly ResultLine[], seconds: number): vo
   const rows = FAULTS.map((fault) => [
     fault,
     ...MOMENTS.map((moment) => {
-      const why = impossible(fault, moment);
+      const why = neverStrikes(fault, moment);
       if (why === null) return String(count(`${fault} @ ${moment}`));
       if (!reasons.includes(why)) reasons.push(why);
       return String.fromCharCode(97 + reasons.indexOf(why));
