@@ -22,6 +22,9 @@ function zeroTail(blocks: number): Buffer {
   return rest === 0 ? ZERO_LEAF : hash("sha256", Buffer.alloc(rest * 4096), "buffer");
 }
 
+/** Blocks that ranges which touch each other are merged to at most; whole leaves. */
+const RANGE_BLOCKS = 256 * LEAF_BLOCKS;
+
 /** Copied between two turns of the event loop. */
 const COPY_BYTES = 1024 * 1024;
 
@@ -35,16 +38,24 @@ class LeafRanges {
     this.#blocks = blocks;
   }
 
-  /** @returns the range before, once it cannot grow any more */
+  /** @returns the range before, once it cannot grow any more, or a piece of it */
   add(range: BlockRange): BlockRange | undefined {
     const from = Math.floor(range.block / LEAF_BLOCKS) * LEAF_BLOCKS;
     const to = Math.min(this.#blocks, Math.ceil((range.block + range.count) / LEAF_BLOCKS) * LEAF_BLOCKS);
     if (range.block < 0 || range.block + range.count > this.#blocks || from < this.#start)
       throw new HomewardError("INTERNAL", "ranges of a device must ascend and lie inside of it");
-    const before = from > this.#end ? this.rest() : undefined;
+    const before = from > this.#end ? this.rest() : this.#piece(from);
     if (this.#start < 0) this.#start = from;
     this.#end = Math.max(this.#end, to);
     return before;
+  }
+
+  /** Ranges of a machine that is dirty all over touch each other: without this all of it would be gone through in one turn. */
+  #piece(from: number): BlockRange | undefined {
+    const range = { block: this.#start, count: from - this.#start };
+    if (this.#start < 0 || range.count < RANGE_BLOCKS) return undefined;
+    this.#start = from;
+    return range;
   }
 
   rest(): BlockRange | undefined {
