@@ -36,6 +36,8 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined):
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {
     if (signal.aborted) {
+      // Nobody waits for it any more: that it fails, too, must not count as unhandled, which would end the process.
+      work.catch(() => undefined);
       reject(abortReason(signal));
       return;
     }

@@ -17,6 +17,7 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     owner: workspace.owner,
     state: workspace.state,
     doing: workspace.doing,
+    stalled: workspace.stalled,
     base: workspace.base,
     memoryBytes: record.machine.memoryBytes,
     diskBytes: record.machine.diskBytes,
@@ -35,7 +36,7 @@ export async function workspaceStatus(ctx: ServiceContext, workspace: Workspace)
     migration: migration === undefined ? null : migrationStatus(ctx, migration),
     recordingPaused: record.recordingPaused,
     hostLoopback: record.hostLoopback,
-    note: record.note,
+    note: workspace.note,
   };
 }
 

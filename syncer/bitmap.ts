@@ -4,11 +4,14 @@ import type { BlockRange } from "./block-device.ts";
 /** A set of block numbers below `blocks`, e.g. the dirty blocks of a device. One bit a block, lowest bit first. */
 export class Bitmap {
   readonly blocks: number;
+  readonly #words: Uint32Array;
+  /** The same memory. */
   readonly #bytes: Uint8Array;
 
   constructor(blocks: number) {
     this.blocks = blocks;
-    this.#bytes = new Uint8Array(Math.ceil(blocks / 8));
+    this.#words = new Uint32Array(Math.ceil(blocks / 32));
+    this.#bytes = new Uint8Array(this.#words.buffer);
   }
 
   set(block: number): void {
@@ -39,8 +42,14 @@ export class Bitmap {
   /** How many blocks are set. */
   count(): number {
     let total = 0;
-    for (let at = 0; at < this.#bytes.length; at++)
-      for (let rest = this.#bytes[at] ?? 0; rest !== 0; rest &= rest - 1) total++;
+    for (const word of this.#words) {
+      if (word === 0) continue;
+      // In parallel (Warren, Hacker's Delight, 5-1): sums of two bits, of four, of eight, of all.
+      let sums = word - ((word >>> 1) & 0x5555_5555);
+      sums = (sums & 0x3333_3333) + ((sums >>> 2) & 0x3333_3333);
+      sums = (sums + (sums >>> 4)) & 0x0f0f_0f0f;
+      total += Math.imul(sums, 0x0101_0101) >>> 24;
+    }
     return total;
   }
 
@@ -72,7 +81,7 @@ export class Bitmap {
   union(other: Bitmap): Bitmap {
     if (other.blocks !== this.blocks) throw new HomewardError("INTERNAL", "bitmaps of different sizes");
     const both = new Bitmap(this.blocks);
-    for (let i = 0; i < this.#bytes.length; i++) both.#bytes[i] = (this.#bytes[i] ?? 0) | (other.#bytes[i] ?? 0);
+    for (let i = 0; i < this.#words.length; i++) both.#words[i] = (this.#words[i] ?? 0) | (other.#words[i] ?? 0);
     return both;
   }
 
@@ -80,7 +89,7 @@ export class Bitmap {
   without(other: Bitmap): Bitmap {
     if (other.blocks !== this.blocks) throw new HomewardError("INTERNAL", "bitmaps of different sizes");
     const rest = new Bitmap(this.blocks);
-    for (let i = 0; i < this.#bytes.length; i++) rest.#bytes[i] = (this.#bytes[i] ?? 0) & ~(other.#bytes[i] ?? 0);
+    for (let i = 0; i < this.#words.length; i++) rest.#words[i] = (this.#words[i] ?? 0) & ~(other.#words[i] ?? 0);
     return rest;
   }
 }

@@ -133,8 +133,12 @@ export class HashPool {
   #settle(thread: Thread, reply: HashReply): void {
     const job = thread.running.get(reply.id);
     thread.running.delete(reply.id);
-    if ("result" in reply) job?.resolve(reply.result);
-    else job?.reject(failure(reply.error));
+    // In a turn of its own: Node hands on up to a thousand messages in one turn of the event loop, and a quick thread answers the
+    // next job while the last answer is still being used.
+    setImmediate(() => {
+      if ("result" in reply) job?.resolve(reply.result);
+      else job?.reject(failure(reply.error));
+    });
     this.#dispatch();
   }
 

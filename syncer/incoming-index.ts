@@ -1,9 +1,13 @@
+import { setImmediate } from "node:timers/promises";
 import { HomewardError } from "../common/errors.ts";
 import { decodeIndexMessage, type IndexHeader, type IndexRun } from "../protocol/residual/index-message.ts";
 import { HASH_BYTES, type DeviceName } from "../protocol/residual/limits.ts";
 import { Bitmap } from "./bitmap.ts";
 import { Growing } from "./growing.ts";
 import type { PerDevice, Place } from "./places.ts";
+
+/** Runs that are taken over between two turns of the event loop. */
+const RUNS_PER_TURN = 1024;
 
 /** Blocks of one sort, as they came in the index. */
 export interface DirtyRun {
@@ -133,7 +137,9 @@ export class IncomingIndex {
       this.#ramContents = this.contents;
     }
     let hash = 0;
-    for (const run of message.runs) {
+    for (const [n, run] of message.runs.entries()) {
+      // Before the first one as well: taking the message apart was a turn of its own.
+      if (n % RUNS_PER_TURN === 0) await setImmediate();
       this.#addRun(run, message.hashes.subarray(hash));
       if (run.kind === "hashed") hash += run.count * HASH_BYTES;
     }

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { HomewardError } from "../common/errors.ts";
 import { mapOrdered } from "../common/ordered.ts";
 import { noProgress, type Progress } from "../common/progress.ts";
@@ -21,6 +22,12 @@ function zeroTail(blocks: number): Buffer {
   return rest === 0 ? ZERO_LEAF : hash("sha256", Buffer.alloc(rest * 4096), "buffer");
 }
 
+/** Blocks that ranges which touch each other are merged to at most; whole leaves. */
+const RANGE_BLOCKS = 256 * LEAF_BLOCKS;
+
+/** Copied between two turns of the event loop. */
+const COPY_BYTES = 1024 * 1024;
+
 /** Widens ascending ranges to whole leaves and merges those that touch. */
 class LeafRanges {
   readonly #blocks: number;
@@ -31,16 +38,24 @@ class LeafRanges {
     this.#blocks = blocks;
   }
 
-  /** @returns the range before, once it cannot grow any more */
+  /** @returns the range before, once it cannot grow any more, or a piece of it */
   add(range: BlockRange): BlockRange | undefined {
     const from = Math.floor(range.block / LEAF_BLOCKS) * LEAF_BLOCKS;
     const to = Math.min(this.#blocks, Math.ceil((range.block + range.count) / LEAF_BLOCKS) * LEAF_BLOCKS);
     if (range.block < 0 || range.block + range.count > this.#blocks || from < this.#start)
       throw new HomewardError("INTERNAL", "ranges of a device must ascend and lie inside of it");
-    const before = from > this.#end ? this.rest() : undefined;
+    const before = from > this.#end ? this.rest() : this.#piece(from);
     if (this.#start < 0) this.#start = from;
     this.#end = Math.max(this.#end, to);
     return before;
+  }
+
+  /** Ranges of a machine that is dirty all over touch each other: without this all of it would be gone through in one turn. */
+  #piece(from: number): BlockRange | undefined {
+    const range = { block: this.#start, count: from - this.#start };
+    if (this.#start < 0 || range.count < RANGE_BLOCKS) return undefined;
+    this.#start = from;
+    return range;
   }
 
   rest(): BlockRange | undefined {
@@ -102,7 +117,7 @@ export class MerkleTree {
   async update(device: BlockDevice, dirty: Bitmap, pool: HashPool, options: MerkleOptions = {}): Promise<MerkleTree> {
     if (device.blocks !== this.blocks || dirty.blocks !== this.blocks)
       throw new HomewardError("INTERNAL", "a tree cannot be updated from a device of another size");
-    const leaves = Buffer.from(this.#nodes.leaves);
+    const leaves = await copyOf(this.#nodes.leaves);
     await hashInto(leaves, device, wholeLeaves(dirty.runs(), this.blocks), pool, options);
     return new MerkleTree(this.blocks, await NodeLevels.over(leaves, this.blocks));
   }
@@ -153,6 +168,16 @@ export class MerkleTree {
       });
     return new MerkleTree(blocks, nodes);
   }
+}
+
+/** In steps: the first use of fresh memory takes milliseconds for that of a large machine. */
+async function copyOf(leaves: Buffer): Promise<Buffer> {
+  const copy = Buffer.allocUnsafeSlow(leaves.length);
+  for (let at = 0; at < leaves.length; at += COPY_BYTES) {
+    leaves.copy(copy, at, at, at + COPY_BYTES);
+    await setImmediate();
+  }
+  return copy;
 }
 
 async function hashInto(

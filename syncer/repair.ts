@@ -55,9 +55,9 @@ export async function verifyAndRepair(options: RepairOptions): Promise<VerifiedT
   let refetched = 0;
   for (const device of DEVICES) {
     let tree = await trees[device].update(sink.out[device], sink.dirty[device], options.pool, pick(options));
-    for (const { suspects, dictionary } of attempts(sink.notShipped()[device])) {
+    for (const { suspects, dictionary } of ATTEMPTS) {
       if (tree.root === roots[device]) break;
-      const blocks = await wrongBlocks(tree, device, suspects, options);
+      const blocks = await wrongBlocks(tree, device, suspects(sink, device), options);
       await refetch(device, blocks, dictionary, options);
       refetched += blocks.count();
       tree = await tree.update(sink.out[device], blocks, options.pool, pick(options));
@@ -74,16 +74,14 @@ export async function verifyAndRepair(options: RepairOptions): Promise<VerifiedT
 
 interface Attempt {
   /** Undefined suspects every block. */
-  readonly suspects: Bitmap | undefined;
+  readonly suspects: (sink: ResidualSink, device: DeviceName) => Bitmap | undefined;
   readonly dictionary: RefetchDictionary;
 }
 
-function attempts(notShipped: Bitmap): readonly Attempt[] {
-  return [
-    { suspects: notShipped, dictionary: "generation" },
-    { suspects: undefined, dictionary: "none" },
-  ];
-}
+const ATTEMPTS: readonly Attempt[] = [
+  { suspects: (sink, device) => sink.notShipped()[device], dictionary: "generation" },
+  { suspects: () => undefined, dictionary: "none" },
+];
 
 /** The source's answer to a narrow request. @throws PEER or DAMAGED when the request is malformed */
 export function answerNarrow(request: Buffer, trees: PerDevice<MerkleTree>): Buffer {

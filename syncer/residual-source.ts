@@ -18,7 +18,7 @@ import { groupRuns, pieceOf } from "./pieces.ts";
 import type { PerDevice, Place } from "./places.ts";
 
 /** Blocks described in one turn of the event loop. */
-const BLOCKS_PER_TURN = 8192;
+const BLOCKS_PER_TURN = 2048;
 
 export interface ResidualSourceOptions {
   /** The suspended state. */
@@ -132,8 +132,8 @@ export class ResidualSource {
         throwIfAborted(this.#options.signal);
         for (let block = run.block; block < run.block + run.count; block++) {
           this.#addBlock(builder, contents, numbers, block, contents.contentOf(n++));
+          if (n % BLOCKS_PER_TURN === 0 || builder.full) await setImmediate();
           if (builder.full) yield this.#count("index", await builder.flush(device));
-          if (n % BLOCKS_PER_TURN === 0) await setImmediate();
         }
       }
       if (device === "ram") this.#ramContents = this.#contents;

@@ -16,7 +16,7 @@ export interface SoughtContents {
 
 const EMPTY = 0xffff_ffff;
 /** Contents entered into the table in one turn of the event loop. */
-const CONTENTS_PER_TURN = 16 * 1024;
+const CONTENTS_PER_TURN = 4 * 1024;
 /** Codes of #where; a content not found has 0. */
 const WHERE: readonly (DeviceName | undefined)[] = [undefined, ...DEVICES];
 
@@ -58,6 +58,7 @@ export class WantedContents {
   /** @param isBetter without it the first place is as good as any */
   static async of(sought: SoughtContents, isBetter: IsBetter = () => false): Promise<WantedContents> {
     const wanted = new WantedContents(sought, isBetter);
+    await setImmediate();
     for (let content = 0; content < sought.contents && sought.hashBits > 0; content++) {
       wanted.#insert(content);
       if (content % CONTENTS_PER_TURN === CONTENTS_PER_TURN - 1) await setImmediate();

@@ -73,6 +73,26 @@ export class Machine {
     });
   }
 
+  /**
+   * Calls `listener` when QEMU has stopped the machine at a write for which the host had no room. QEMU keeps the write, also in a
+   * saved state, and does it again after `cont()`. Returns what ends the calls.
+   */
+  onNoRoom(listener: () => void): () => void {
+    return this.on("stop", () => {
+      this.isOutOfRoom().then(
+        (isSo) => {
+          if (isSo) listener();
+        },
+        () => undefined, // QEMU has gone.
+      );
+    });
+  }
+
+  /** Whether QEMU has stopped the machine for that: of errors of the disk it only stops at this one (werror=enospc). @throws GUEST */
+  async isOutOfRoom(): Promise<boolean> {
+    return (await this.status()) === "io-error";
+  }
+
   /** Stops the virtual CPUs. */
   async pause(): Promise<void> {
     await this.qmp.execute("stop");
@@ -156,7 +176,7 @@ export class Machine {
     await this.qmp.execute("announce-self", { initial: 50, max: 550, rounds: 3, step: 100 });
   }
 
-  /** QEMU's run state: "running", "paused", "postmigrate", "inmigrate", "shutdown", "guest-panicked", … */
+  /** QEMU's run state: "running", "paused", "postmigrate", "inmigrate", "io-error", "shutdown", "guest-panicked", … */
   async status(): Promise<string> {
     const answer = await this.qmp.execute("query-status");
     if (isJsonObject(answer) && typeof answer["status"] === "string") return answer["status"];

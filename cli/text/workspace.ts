@@ -14,7 +14,8 @@ export function enumerated(names: readonly string[]): string {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}`;
 }
 
-function situation({ state, owner, doing }: WorkspaceStatus): string {
+function situation({ state, owner, doing, stalled }: WorkspaceStatus): string {
+  if (stalled !== null && state === "running") return "stands still here: the disk is full";
   switch (state) {
     case "running":
       return "running here";

@@ -1,12 +1,13 @@
 import type * as Electron from "electron";
 import { toHomewardError } from "../../common/errors.ts";
 import type { ServiceStatus } from "../../protocol/control.ts";
-import { Arrivals, type Arrival } from "./arrivals.ts";
+import { Arrivals } from "./arrivals.ts";
 import { openGateway } from "./gateway.ts";
 import type { Installation } from "./installation.ts";
 import { denyPermissions, lockContents } from "./lockdown.ts";
 import { APP_SCHEME, readPages, servePages } from "./pages.ts";
 import type { ServiceAccess } from "./service.ts";
+import { Stalls } from "./stalls.ts";
 import { texts } from "./texts.ts";
 import { trayMenu } from "./tray.ts";
 import { watchService } from "./watcher.ts";
@@ -27,6 +28,7 @@ export class Application {
   readonly #installation: Installation;
   readonly #service: ServiceAccess;
   readonly #arrivals = new Arrivals();
+  readonly #stalls = new Stalls();
   readonly #quitting = new AbortController();
   #window: Electron.BrowserWindow | null = null;
   #tray: Electron.Tray | null = null;
@@ -130,17 +132,16 @@ export class Application {
 
   #onStatus(status: ServiceStatus | null): void {
     this.#showInTray(status);
-    if (status !== null) for (const arrival of this.#arrivals.next(status)) this.#notify(arrival);
+    if (status === null) return;
+    for (const { workspace, from, running } of this.#arrivals.next(status))
+      this.#notify(texts.arrivedTitle(workspace), texts.arrivedBody(from, running));
+    for (const workspace of this.#stalls.next(status)) this.#notify(texts.stalledTitle(workspace), texts.stalledBody);
   }
 
-  #notify({ workspace, from, running }: Arrival): void {
+  #notify(title: string, body: string): void {
     const { Notification } = this.#electron;
     if (!Notification.isSupported()) return;
-    const notification = new Notification({
-      title: texts.arrivedTitle(workspace),
-      body: texts.arrivedBody(from, running),
-      icon: this.#installation.icon,
-    });
+    const notification = new Notification({ title, body, icon: this.#installation.icon });
     notification.on("click", () => {
       this.#open();
     });

@@ -10,6 +10,8 @@ export const texts = {
   arrivedTitle: (workspace: string): string => `${workspace} has arrived`,
   arrivedBody: (from: string, running: boolean): string =>
     running ? `It came from ${from} and goes on where you left it.` : `It came from ${from} and waits to be started.`,
+  stalledTitle: (workspace: string): string => `${workspace} stands still`,
+  stalledBody: "This computer's disk is full. It goes on by itself as soon as there is room again.",
   chooseImage: "Choose a disk image",
   diskImages: "Disk images",
   allFiles: "All files",

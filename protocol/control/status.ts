@@ -71,6 +71,8 @@ export const workspaceStatusSchema = z.strictObject({
   state: workspaceStateSchema,
   /** What a busy workspace is busy with, e.g. "seal"; null otherwise. */
   doing: z.string().max(100).nullable(),
+  /** Its machine stands still, as there is no room for what it writes; it goes on by itself. Null: nothing keeps it from running. */
+  stalled: z.enum(["disk-full"]).nullable(),
   /** Root of the generation its input log starts at; null before the first. */
   base: sha256Schema.nullable(),
   memoryBytes: countSchema,

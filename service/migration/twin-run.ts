@@ -62,6 +62,8 @@ export class TwinRun {
     } catch (error) {
       throwIfAborted(signal);
       this.#note("the twin could not be used", error);
+      // What it took of disk and memory may be what the workspace itself needs.
+      await this.destroy();
     }
     return { open: this.#open, replay: this.#replay, replayMs: this.#replayMs, notes: this.#notes };
   }
@@ -96,13 +98,14 @@ export class TwinRun {
     }
   }
 
-  /** A replay that fails half way leaves a twin that is half as useful, which is still useful. */
+  /** A replay that fails half way leaves a twin that is half as useful, which is still useful; unless it has used up the disk. */
   async #play(twin: Twin, events: readonly InputEvent[]): Promise<void> {
     const started = performance.now();
     try {
       this.#replay = replayResult(await twin.replay(events, this.#options));
     } catch (error) {
       throwIfAborted(this.#options.signal);
+      if (toHomewardError(error).code === "NO_ROOM") throw error;
       this.#note("the replay failed", error);
     } finally {
       this.#replayMs = performance.now() - started;
@@ -115,7 +118,7 @@ export class TwinRun {
     this.#notes.push(`${what}: ${error.message}`.slice(0, 500));
   }
 
-  /** Ends the twin and everything of it outside of the incoming folder. Never throws; may be repeated. */
+  /** Ends the twin and removes all that it has made. Never throws; may be repeated. */
   async destroy(): Promise<void> {
     const open = this.#open;
     const twin = this.#twin;

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { abortReason, abortable, throwIfAborted } from "../../common/abort.ts";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
@@ -74,6 +75,7 @@ export class Twin {
   readonly #options: TwinOptions;
   readonly #machine: Machine;
   readonly #ramPath: string;
+  readonly #overlay: string;
   readonly #layers: readonly string[];
   #died = false;
 
@@ -82,13 +84,14 @@ export class Twin {
     options: TwinOptions,
     machine: Machine,
     ramPath: string,
-    layers: readonly string[],
+    overlay: string,
   ) {
     this.#ctx = ctx;
     this.#options = options;
     this.#machine = machine;
     this.#ramPath = ramPath;
-    this.#layers = layers;
+    this.#overlay = overlay;
+    this.#layers = [overlay, ...options.base.layers];
   }
 
   /** Starts the twin; it stands, paused, exactly where the generation does. Leaves nothing behind if it fails. */
@@ -101,7 +104,6 @@ export class Twin {
       await copyFileSparse(base.ramPath, ramPath, { signal });
       const overlay = join(dir, "twin.qcow2");
       await createOverlay(overlay, base.layers, definition.diskBytes);
-      const layers = [overlay, ...base.layers];
       const run = await ctx.runDirs.create(id);
       const machine = await startMachine(
         definition,
@@ -109,7 +111,7 @@ export class Twin {
           ...(definition.firmware === "uefi" ? { uefi: await prepareUefiResume(join(dir, "twin-variables")) } : {}),
           name: id,
           ramPath,
-          diskLayers: layers,
+          diskLayers: [overlay, ...base.layers],
           ...bootFiles(ctx, definition),
           runDir: run.dir,
           network: "blocked",
@@ -121,7 +123,7 @@ export class Twin {
         },
         signal,
       );
-      const twin = new Twin(ctx, options, machine, ramPath, layers);
+      const twin = new Twin(ctx, options, machine, ramPath, overlay);
       try {
         await machine.loadDeviceState(base.devicePath, signal);
         return twin;
@@ -135,12 +137,15 @@ export class Twin {
     }
   }
 
-  /** Lets the twin run and plays the log to it. @throws GUEST if QEMU dies; what `replay` throws */
+  /** Lets the twin run and plays the log to it. @throws GUEST if QEMU dies, NO_ROOM if the disk runs full; what `replay` throws */
   async replay(events: Iterable<InputEvent>, options: TwinReplay): Promise<ReplayReport> {
     const death = new AbortController();
     void this.#machine.exited.then(() => {
       this.#died = true;
       death.abort(new HomewardError("GUEST", "QEMU ended during the replay"));
+    });
+    this.#machine.onNoRoom(() => {
+      death.abort(new HomewardError("NO_ROOM", "there was no room for what the machine writes in it"));
     });
     const signal = AbortSignal.any([options.signal, death.signal]);
     throwIfAborted(signal);
@@ -217,10 +222,11 @@ export class Twin {
     }
   }
 
-  /** Ends QEMU and removes what is outside of `dir`. To be called after `close` of what `open` gave. */
+  /** Ends QEMU and removes memory and disk. To be called after `close` of what `open` gave. */
   async destroy(): Promise<void> {
     await this.#machine.kill();
     await this.#ctx.runDirs.remove(twinId(this.#options.migrationId));
+    for (const path of [this.#ramPath, this.#overlay]) await rm(path, { force: true });
   }
 }
 

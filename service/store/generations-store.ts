@@ -1,6 +1,6 @@
 import { chmod, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { HomewardError } from "../../common/errors.ts";
+import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
 import { now, storedJson, text, textOrNull, type Database } from "./database.ts";
 import { freshDir, linkOver, syncDir, syncFile, writeFileDurably } from "./durable.ts";
@@ -163,13 +163,26 @@ export class GenerationsStore {
     }
     const building = this.#paths.newGeneration(root);
     const final = this.#paths.generation(root);
-    await this.#link(parts, building);
-    const layers: { readonly id: string; readonly bytes: number }[] = [];
-    for (const image of [parts.topLayer, ...(parts.lowerLayers ?? [])]) layers.push(await this.#linkLayer(image));
-    // A folder of that name without a row is what a crash left behind.
-    await rm(final.dir, { recursive: true, force: true });
-    await rename(building.dir, final.dir);
-    await syncDir(this.#paths.generations);
+    const made = [building.dir, final.dir];
+    return this.#orRemove(made, async () => {
+      await this.#link(parts, building);
+      const layers: { readonly id: string; readonly bytes: number }[] = [];
+      for (const image of [parts.topLayer, ...(parts.lowerLayers ?? [])]) layers.push(await this.#linkLayer(image, made));
+      // A folder of that name without a row is what a crash left behind.
+      await rm(final.dir, { recursive: true, force: true });
+      await rename(building.dir, final.dir);
+      await syncDir(this.#paths.generations);
+      this.#record(parts, layers, together);
+      return this.require(root);
+    });
+  }
+
+  #record(
+    parts: NewGeneration,
+    layers: readonly { readonly id: string; readonly bytes: number }[],
+    together: (layerIds: readonly string[]) => void,
+  ): void {
+    const { root } = parts.manifest;
     this.#db.transaction(() => {
       for (const { id, bytes } of layers) this.#layers.insert(id, bytes);
       this.#db.run(
@@ -183,23 +196,40 @@ export class GenerationsStore {
       this.setLayers(root, ids);
       together(ids);
     });
-    return this.require(root);
+  }
+
+  /**
+   * What found no room leaves nothing behind: it may be tried again and again, each time with other names, while the service runs.
+   * After other failures it cannot be told whether the record is on disk, and the next service looks.
+   */
+  async #orRemove<T>(made: readonly string[], work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (toHomewardError(error).code === "NO_ROOM") for (const path of made) await rm(path, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** Makes a layer of a synced image that nobody writes to any more; it keeps its old name too. */
   addLayer(path: string, together: (layerId: string) => void): Promise<void> {
-    return this.#inTurn(async () => {
-      const layer = await this.#linkLayer(path);
-      this.#db.transaction(() => {
-        this.#layers.insert(layer.id, layer.bytes);
-        together(layer.id);
-      });
-    });
+    const made: string[] = [];
+    return this.#inTurn(() =>
+      this.#orRemove(made, async () => {
+        const layer = await this.#linkLayer(path, made);
+        this.#db.transaction(() => {
+          this.#layers.insert(layer.id, layer.bytes);
+          together(layer.id);
+        });
+      }),
+    );
   }
 
-  async #linkLayer(image: string): Promise<{ readonly id: string; readonly bytes: number }> {
+  /** @param made gets its path */
+  async #linkLayer(image: string, made: string[]): Promise<{ readonly id: string; readonly bytes: number }> {
     const id = this.#layers.newId();
     const path = this.#paths.layer(id);
+    made.push(path);
     await linkOver(image, path);
     await chmod(path, 0o400);
     await syncFile(path);

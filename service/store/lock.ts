@@ -42,18 +42,28 @@ export async function lockHolder(path: string): Promise<number | null> {
   return (await processStartTime(holder.pid)) === holder.startTime ? holder.pid : null;
 }
 
+/** The first thing that a service writes. */
+function sayNoRoom(thrown: unknown): never {
+  const error = toHomewardError(thrown);
+  if (error.code !== "NO_ROOM") throw error;
+  throw new HomewardError("NO_ROOM", "the service cannot start, as this computer's disk is full", {
+    hint: "Free some space. Machines that run or stand still are taken over then, as they are.",
+    cause: error,
+  });
+}
+
 /**
  * Takes the state folder for this process.
  * @returns gives it back
- * @throws CONFLICT while another living service has it
+ * @throws CONFLICT while another living service has it, NO_ROOM
  */
 export async function takeLock(path: string): Promise<() => Promise<void>> {
   const startTime = await processStartTime(process.pid);
   if (startTime === null) throw new HomewardError("ENVIRONMENT", "/proc is not mounted");
   const bootId = await readBootId();
   const mine = `${path}.${process.pid}`;
-  await writeFile(mine, JSON.stringify({ pid: process.pid, startTime, bootId } satisfies Lock), { mode: 0o600 });
   try {
+    await writeFile(mine, JSON.stringify({ pid: process.pid, startTime, bootId } satisfies Lock), { mode: 0o600 }).catch(sayNoRoom);
     for (let attempt = 0; attempt < 5; attempt++) {
       try {
         // link(2) is the atomic "create if missing" that also has the content from the start.

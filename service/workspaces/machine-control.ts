@@ -9,6 +9,7 @@ import { adoptAfterRestart } from "./adopt.ts";
 import { bootMachine, loadMachine, prepareOverlay, prepareRam, removeRunFiles } from "./boot.ts";
 import { requireCompatible } from "./compatibility.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
+import { requireRoomToGoOn } from "./disk-full.ts";
 import { RunningMachine } from "./running-machine.ts";
 import { removeSavedState, writeSavedState } from "./saved-state.ts";
 
@@ -24,6 +25,8 @@ async function isPaused(machine: Machine): Promise<boolean> {
 export interface MachineListener {
   /** QEMU ended without having been told to; `running.ended` says why. */
   readonly onGone: () => void;
+  /** QEMU has stopped the machine, as there was no room for what it writes. */
+  readonly onNoRoom: () => void;
   /** Someone at the console wants the recording to be paused, or to go on. */
   readonly onPauseKey: () => void;
 }
@@ -101,6 +104,7 @@ export class MachineControl {
       onPauseKey: this.#deps.pauseKey ? this.#told.onPauseKey : null,
       log: this.#deps.log.child({ workspace: name }),
       onGone: this.#told.onGone,
+      onNoRoom: this.#told.onNoRoom,
     });
     this.#running = running;
     return running;
@@ -120,6 +124,15 @@ export class MachineControl {
     // A service that was stopped between the record and the first instruction, or while it was suspending.
     if (await isPaused(machine)) await running.cont();
     await removeSavedState(this.paths);
+    await running.lookForRoom();
+  }
+
+  /** A machine that stands still for want of room goes on. @throws NO_ROOM if there is none yet, GUEST */
+  async goOn(): Promise<void> {
+    const running = this.#running;
+    if (running === null || this.#row.state !== "running" || !running.isOutOfRoom()) return;
+    await requireRoomToGoOn(this.#row.name, this.paths.overlay);
+    await running.cont();
   }
 
   /** Removes files that the record has done with, after a crash came between the record and their removal or undid that. */

@@ -29,6 +29,8 @@ export interface RunningMachineOptions {
   readonly log: Logger;
   /** QEMU is gone and nobody here asked for it. */
   readonly onGone: () => void;
+  /** QEMU has stopped the machine, as there was no room for what it writes. */
+  readonly onNoRoom: () => void;
 }
 
 export type WhyEnded = "guest-shutdown" | "failure";
@@ -47,6 +49,7 @@ export class RunningMachine {
   #paused: boolean;
   #looking: Promise<Framebuffer | null> | null = null;
   #ended: WhyEnded | null = null;
+  #outOfRoom = false;
 
   constructor(options: RunningMachineOptions) {
     this.machine = options.machine;
@@ -60,6 +63,21 @@ export class RunningMachine {
   /** Why QEMU ended without having been told to; null while it lives. */
   get ended(): WhyEnded | null {
     return this.#ended;
+  }
+
+  /** It stands still, as there was no room for what it writes. (A method, since the answer changes while a caller waits.) */
+  isOutOfRoom(): boolean {
+    return this.#outOfRoom && this.#ended === null && !this.#leaving;
+  }
+
+  /** Looks whether a machine that was taken over stands still. */
+  async lookForRoom(): Promise<void> {
+    if (await this.machine.isOutOfRoom()) this.#onNoRoom();
+  }
+
+  #onNoRoom(): void {
+    this.#outOfRoom = true;
+    this.#options.onNoRoom();
   }
 
   get recording(): boolean {
@@ -88,6 +106,10 @@ export class RunningMachine {
       if (!guestInitiated) return;
       this.#guestShutDown = true;
       this.notePower("guest-shutdown");
+    });
+    this.machine.onNoRoom(this.#onNoRoom.bind(this));
+    this.machine.on("resume", () => {
+      this.#outOfRoom = false;
     });
     void this.machine.exited.then(() => {
       if (this.#leaving) return;

@@ -1,11 +1,12 @@
 import { HomewardError } from "../../common/errors.ts";
 import { noProgress } from "../../common/progress.ts";
-import type { WorkspaceState } from "../../protocol/control.ts";
+import type { WorkspaceState, WorkspaceStatus } from "../../protocol/control.ts";
 import type { MachineDefinition } from "../../protocol/machine.ts";
 import type { LogStore } from "../../recorder/log-store.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import type { WorkspaceRow } from "../store/workspaces-table.ts";
 import type { OperationOptions, WorkspaceDeps } from "./dependencies.ts";
+import { DISK_FULL_NOTE, DiskFullWatch, freeBytes } from "./disk-full.ts";
 import { pausedState, pauseForMigration, release, resumePaused, take } from "./hand-over.ts";
 import { MachineControl } from "./machine-control.ts";
 import { removeWorkspace, requireOwned } from "./ownership.ts";
@@ -28,6 +29,7 @@ export class Workspace {
   readonly #control: MachineControl;
   readonly #turns: Turns;
   readonly #onGeneration: () => void;
+  readonly #diskFull: DiskFullWatch;
 
   /** @param onGeneration it has got another base */
   constructor(deps: WorkspaceDeps, row: WorkspaceRow, onGeneration: () => void) {
@@ -38,7 +40,20 @@ export class Workspace {
       this.#settleGone();
     };
     this.#turns = new Turns(row.name, onGone);
-    this.#control = new MachineControl(deps, row, { onGone, onPauseKey: this.#onPauseKey.bind(this) });
+    const onNoRoom = (): void => {
+      this.#deps.log.warn({ workspace: this.name }, "no room for what the machine writes; it stands still");
+      void this.#diskFull.stood();
+    };
+    this.#control = new MachineControl(deps, row, { onGone, onNoRoom, onPauseKey: this.#onPauseKey.bind(this) });
+    this.#diskFull = new DiskFullWatch({
+      stands: () => this.stalled !== null,
+      freeBytes: () => freeBytes(this.#control.paths.overlay),
+      goOn: () => this.#turns.keepHouse("going on", () => this.#control.goOn()),
+      stopping: deps.stopping,
+      onError: (error) => {
+        deps.log.warn({ err: error, workspace: this.name }, "letting the machine go on");
+      },
+    });
   }
 
   /** "here", or the name of the host that may run it. */
@@ -58,6 +73,16 @@ export class Workspace {
   /** What it is busy with; null when it is not. */
   get doing(): string | null {
     return this.#turns.doing;
+  }
+
+  /** What keeps its machine from running; null if nothing does. */
+  get stalled(): WorkspaceStatus["stalled"] {
+    return this.running?.isOutOfRoom() === true ? "disk-full" : null;
+  }
+
+  /** Something that the user should know; null for nothing. */
+  get note(): string | null {
+    return this.stalled === null ? this.row.note : DISK_FULL_NOTE;
   }
 
   /** Something is done with it, be it only housekeeping. */
@@ -121,13 +146,15 @@ export class Workspace {
   }
 
   /**
-   * Runs the machine: from its saved state, from its generation, or by turning it on. Does nothing if it runs.
+   * Runs the machine: from its saved state, from its generation, by turning it on, or by letting it go on if it stands still.
+   * Does nothing if it runs.
    * @throws CONFLICT if it is owned elsewhere, busy or being migrated; INCOMPATIBLE, GUEST, NO_ROOM, CANCELLED
    */
   start(options: OperationOptions = {}): Promise<void> {
     return this.#turns.ask("start", async () => {
       await this.#requireHere();
-      if (this.row.state !== "running") await this.#shown(options, (shown) => this.#control.start(shown));
+      if (this.row.state === "running") await this.#control.goOn();
+      else await this.#shown(options, (shown) => this.#control.start(shown));
     });
   }
 
@@ -141,7 +168,7 @@ export class Workspace {
 
   /**
    * Reset and power button of the machine, or pulling its plug; "off" also throws away a saved state.
-   * @throws CONFLICT; TIMEOUT when the guest does not react to the power button
+   * @throws CONFLICT; NO_ROOM when it stands still for want of it; TIMEOUT when the guest does not react to the power button
    */
   power(action: PowerAction, options: OperationOptions = {}): Promise<void> {
     return this.#turns.ask(action, async () => {
@@ -151,6 +178,8 @@ export class Workspace {
         return;
       }
       const running = await this.#requireRunning();
+      // A machine that stands still would not see that a button was pressed.
+      await this.#control.goOn();
       if (action === "reset") {
         await running.machine.reset();
         return;

@@ -13,7 +13,7 @@ import { StatePaths } from "../../service/store/paths.ts";
 import { FrameRelay } from "./frame-relay.ts";
 
 const SERVICE = join(import.meta.dirname, "..", "..", "service", "main.ts");
-const READY_MS = 60_000;
+const READY_MS = 180_000;
 export const WORKSPACE = "desk";
 
 /** What is different about the computer that a service runs on. */
@@ -22,6 +22,8 @@ export interface Circumstances {
   readonly path?: string;
   /** Its state folder is empty, and on a disk of this size. */
   readonly roomBytes?: number;
+  /** Its state folder is on the disk that this process has for itself, such as a machine of an earlier run with `roomBytes`. */
+  readonly diskOf?: number;
   /** A program, and its arguments, that becomes the service. */
   readonly through?: readonly string[];
   /** A module that the service's process loads first. */
@@ -36,6 +38,11 @@ function smallDisk(dir: string, bytes: number): string[] {
   const namespaces = process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--map-root-user"];
   const script = `mkdir -p "$2" && mount -t tmpfs -o "size=$1,mode=0700" none "$2" && shift 2 && exec "$@"`;
   return ["unshare", ...namespaces, "--", "sh", "-c", script, "sh", String(bytes), dir];
+}
+
+function inNamespaces(pid: number): string[] {
+  const namespaces = process.getuid?.() === 0 ? ["--mount"] : ["--mount", "--user", "--preserve-credentials"];
+  return ["nsenter", "--target", String(pid), ...namespaces, "--"];
 }
 
 /** A service in a process of its own, which can be killed and started again on the same state folder. */
@@ -75,9 +82,9 @@ export class TestHost {
     return this.#child?.pid;
   }
 
-  async start({ path, roomBytes, preload, env, through = [], args: more = [] }: Circumstances = {}): Promise<void> {
+  async start({ path, roomBytes, diskOf, preload, env, through = [], args: more = [] }: Circumstances = {}): Promise<void> {
     const log = await open(join(this.#dir, `${this.name}.log`), "a");
-    const room = roomBytes === undefined ? [] : smallDisk(this.state, roomBytes);
+    const room = roomBytes !== undefined ? smallDisk(this.state, roomBytes) : diskOf !== undefined ? inNamespaces(diskOf) : [];
     const first = preload === undefined ? [] : ["--import", preload];
     const [command = "", ...args] = [...through, ...room, process.execPath, ...first, SERVICE, ...this.#args, ...more];
     const child = await start(command, args, {
@@ -101,7 +108,7 @@ export class TestHost {
       if (this.#child === child) this.#child = this.#client = null;
     });
     // Of a host with a disk of its own the folder is not seen from here.
-    this.files = roomBytes === undefined ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
+    this.files = room.length === 0 ? this.state : `/proc/${String(child.pid)}/root${this.state}`;
     this.#client = await ControlClient.connect(join(this.files, "control.sock"));
   }
 

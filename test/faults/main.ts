@@ -5,15 +5,15 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { withTimeout } from "../../common/abort.ts";
 import { exited, start } from "../../common/spawn.ts";
-import { caseAt, caseName, randomOf, type Case } from "./plan.ts";
+import { allCases, caseAt, caseName, randomOf, type Case } from "./plan.ts";
 import { Rig } from "./rig.ts";
 import { CaseRun } from "./run-case.ts";
-import { printTables, type ResultLine } from "./tables.ts";
+import { lacks, printTables, type ResultLine } from "./tables.ts";
 
 /** Whatever waits for ever, this does not. */
 const CASE_MS = 400_000;
 
-const USAGE = `npm run test:faults -- [--seed N] [--from N] [--count N] [--minutes N] [--only TEXT] [--results FILE]
+const USAGE = `npm run test:faults -- [--seed N] [--from N] [--count N] [--minutes N] [--only TEXT] [--results FILE]... [--fill N]
 
 Injects faults into migrations of the tiny guest between two hosts on this computer, one after the other, and checks after each.
   --seed N      which faults, in which order, with which numbers (default 1)
@@ -21,7 +21,10 @@ Injects faults into migrations of the tiny guest between two hosts on this compu
   --count N     how many (default 1300)
   --minutes N   begin none after that time (default: no limit)
   --only TEXT   only those with TEXT in their name, e.g. "kill source @ source:prepared"
-  --results FILE  add a line of JSON for each; the tables at the end are of all lines in it`;
+  --results FILE  add a line of JSON for each; the tables at the end are of all lines in it, and in the FILEs of further --results,
+                which are only read, so that several can run side by side
+  --fill N      only those that have struck fewer than N times according to the FILEs; ends when there are none
+                (--count 0 only prints the tables)`;
 
 interface Options {
   readonly seed: number;
@@ -29,7 +32,9 @@ interface Options {
   readonly count: number;
   readonly minutes: number;
   readonly only: string;
-  readonly results: string | null;
+  /** The first is added to. */
+  readonly results: readonly string[];
+  readonly fill: number;
 }
 
 function parseOptions(): Options {
@@ -40,7 +45,8 @@ function parseOptions(): Options {
       count: { type: "string", default: "1300" },
       minutes: { type: "string", default: "Infinity" },
       only: { type: "string", default: "" },
-      results: { type: "string" },
+      results: { type: "string", multiple: true, default: [] },
+      fill: { type: "string", default: "Infinity" },
       help: { type: "boolean", default: false },
     },
   });
@@ -59,13 +65,14 @@ function parseOptions(): Options {
     count: number(values.count),
     minutes: number(values.minutes),
     only: values.only,
-    results: values.results === undefined ? null : resolve(values.results),
+    results: values.results.map((path) => resolve(path)),
+    fill: number(values.fill),
   };
 }
 
-function readResults(path: string | null): ResultLine[] {
-  if (path === null || !existsSync(path)) return [];
-  return readFileSync(path, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as ResultLine);
+function readResults(paths: readonly string[]): ResultLine[] {
+  const text = paths.filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
+  return text.flatMap((lines) => lines.split("\n").filter(Boolean)).map((line) => JSON.parse(line) as ResultLine);
 }
 
 /** In namespaces of its own: disks can be mounted and filled there, and nothing outlives it. */
@@ -84,19 +91,23 @@ async function becomeAlone(): Promise<number> {
 }
 
 async function runFaults(dir: string, options: Options): Promise<number> {
-  const { seed, count, minutes, only, results } = options;
-  const all = readResults(results);
+  const { seed, count, minutes, only, fill } = options;
+  const [results, ...others] = options.results;
+  const all = results === undefined ? [] : readResults([results]);
   let began = performance.now();
   const next = all.reduce((last, line) => (line.seed === seed ? Math.max(last, line.index + 1) : last), 0);
   let rig: Rig | null = null;
   let failures = 0;
   let rigs = 0;
+  let skipped = 0;
   for (let index = options.from ?? next, done = 0; done < count && performance.now() - began < minutes * 60_000; index++) {
     const one: Case = caseAt(seed, index);
-    if (!caseName(one).includes(only)) {
-      if (index > 100_000) break;
+    const isWanted = caseName(one).includes(only) && (fill === Infinity || lacks(one, [...all, ...readResults(others)], fill));
+    if (!isWanted) {
+      if (++skipped > allCases().length) break;
       continue;
     }
+    skipped = 0;
     done++;
     rig ??= await Rig.create(join(dir, String(++rigs)));
     // The time is for faults, not for the guest to boot.
@@ -104,7 +115,7 @@ async function runFaults(dir: string, options: Options): Promise<number> {
     const line: ResultLine = { seed, index, ...(await runOne(rig, one, randomOf(seed, index))) };
     console.log(text(line));
     all.push(line);
-    if (results !== null) {
+    if (results !== undefined) {
       mkdirSync(dirname(results), { recursive: true });
       appendFileSync(results, `${JSON.stringify(line)}\n`);
     }
@@ -116,7 +127,7 @@ async function runFaults(dir: string, options: Options): Promise<number> {
     rig = null;
   }
   await rig?.end();
-  printTables(all, (performance.now() - began) / 1000);
+  printTables([...all, ...readResults(others)], (performance.now() - began) / 1000);
   return failures === 0 ? 0 : 1;
 }
 

@@ -60,14 +60,24 @@ export class CaseRun {
 
   get #moment(): Moment {
     if (this.#case.fault !== "damage") return this.#case.moment;
-    return this.#frame === "query" || this.#frame === "verdict" ? "destination:prepared" : "any";
+    return this.#asks ? "destination:prepared" : "any";
+  }
+
+  /** It is a frame of what the destination asks for when it is started again. */
+  get #asks(): boolean {
+    return this.#frame === "query" || this.#frame === "verdict";
+  }
+
+  /** The frame that is to be damaged has not come yet. */
+  get #isArmed(): boolean {
+    return this.#rig.hosts.every(({ line }) => line.damages.some(({ frame }) => frame === this.#frame));
   }
 
   async run(): Promise<CaseResult> {
     const began = performance.now();
     const flavour = await this.#prepare();
-    if (this.#case.fault.startsWith("power cut"))
-      for (const { service, aside } of this.#rig.hosts) await beginWatching(service.state, aside);
+    // Also where no power is cut: second names of what was removed long ago would fill the disks.
+    for (const { service, aside } of this.#rig.hosts) await beginWatching(service.state, aside);
     for (const { line } of this.#rig.hosts) line.mend();
     const preparedMs = performance.now();
     const struck = await this.#strike(flavour);
@@ -156,7 +166,8 @@ export class CaseRun {
     // It ran on at the source, so that what the next attempt suspends is another state.
     if (flavour === "running" && AGAIN.includes(fault) && !said.startsWith("arrived")) this.#reference = null;
     this.#notes.push(...(await afterwards()));
-    const isDamaged = fault !== "damage" || !this.#rig.hosts.every(({ line }) => line.damages.some((one) => one.frame === this.#frame));
+    if (this.#asks) for (let tries = 0; tries < 100 && this.#isArmed; tries++) await delay(50);
+    const isDamaged = fault !== "damage" || !this.#isArmed;
     for (const { line } of this.#rig.hosts) line.mend();
     return isReached && isDamaged && !this.#notes.includes(NOTHING_KILLED);
   }

@@ -1,4 +1,4 @@
-import { DAMAGED_FRAMES, FAULTS, MOMENTS, caseName, impossible, type Case } from "./plan.ts";
+import { DAMAGED_FRAMES, FAULTS, MOMENTS, caseName, neverStrikes, type Case } from "./plan.ts";
 
 /** What is kept of one fault. */
 export interface ResultLine {
@@ -13,19 +13,27 @@ export interface ResultLine {
   readonly problem?: string;
 }
 
+/** Whether it has struck fewer than `times` times. What was tried that often and never struck does not come about. */
+export function lacks(one: Case, results: readonly ResultLine[], times: number): boolean {
+  const tried = results.filter((line) => caseName(line.case) === caseName(one));
+  const struck = tried.filter((line) => line.struck && line.problem === undefined).length;
+  return struck < times && (struck > 0 || tried.length < times);
+}
+
 function cells(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
-/** Prints how often each fault struck at each moment, as Markdown, and what went wrong. */
+/** Prints how often each fault struck at each moment with everything as it has to be, as Markdown, and what went wrong. */
 export function printTables(results: readonly ResultLine[], seconds: number): void {
   const struck = results.filter((line) => line.struck);
-  const count = (name: string): number => struck.filter((line) => caseName(line.case) === name).length;
+  const count = (name: string): number =>
+    struck.filter((line) => line.problem === undefined && caseName(line.case) === name).length;
   const reasons: string[] = [];
   const rows = FAULTS.map((fault) => [
     fault,
     ...MOMENTS.map((moment) => {
-      const why = impossible(fault, moment);
+      const why = neverStrikes(fault, moment);
       if (why === null) return String(count(`${fault} @ ${moment}`));
       if (!reasons.includes(why)) reasons.push(why);
       return String.fromCharCode(97 + reasons.indexOf(why));

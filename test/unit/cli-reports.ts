@@ -7,6 +7,7 @@ export const WORKSPACE_STATUS: WorkspaceStatus = {
   owner: "here",
   state: "running",
   doing: null,
+  stalled: null,
   base: "ab".repeat(32),
   memoryBytes: 536_870_912,
   diskBytes: 3_221_225_472,

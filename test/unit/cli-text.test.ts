@@ -70,6 +70,10 @@ describe("statusText", () => {
     expect(workspaceText(WORKSPACE_STATUS)).not.toContain("record resume");
   });
 
+  it("says that a machine stands still", () => {
+    expect(workspaceText({ ...WORKSPACE_STATUS, stalled: "disk-full" })).toContain("work: stands still here: the disk is full");
+  });
+
   it("says where to look when the log is damaged", () => {
     expect(workspaceText({ ...WORKSPACE_STATUS, log: null })).toContain("recorded    the input log cannot be read");
   });

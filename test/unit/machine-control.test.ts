@@ -26,7 +26,7 @@ afterEach(async () => {
 function controlOf(name: string): { control: MachineControl; deps: WorkspaceDeps } {
   // No machine runs here, so nothing else is asked for.
   const deps = { hostName: "near", store } as unknown as WorkspaceDeps;
-  const told = { onGone: () => undefined, onPauseKey: () => undefined };
+  const told = { onGone: () => undefined, onPauseKey: () => undefined, onNoRoom: () => undefined };
   return { control: new MachineControl(deps, store.workspaces.require(name), told), deps };
 }
 

@@ -80,6 +80,21 @@ describe("a Merkle tree", () => {
     expect((await before.update(withoutFile(file), dirty, pool)).root).toBe(after.root);
   });
 
+  test("after an update of a device that is dirty all over is the tree of the changed device", async () => {
+    // More than what touching ranges are merged to, twice, and a short leaf at the end.
+    const blocks = 2 * 256 * 16 + 999;
+    const data = filled(9, blocks);
+    const before = await MerkleTree.build(await lab.device("before", data), pool);
+    const dirty = new Bitmap(blocks);
+    const random = seeded(9);
+    for (let block = 1; block < blocks; block += 3) {
+      dirty.set(block);
+      randomBlock(random).copy(data, block * 4096);
+    }
+    const after = await before.update(await lab.device("after", data), dirty, pool);
+    expect(after.root).toBe(plainRoot(data));
+  });
+
   test("never reads what the device says is not allocated", async () => {
     const data = filled(8, 4000);
     data.fill(0, 100 * 4096, 3000 * 4096);

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { HomewardError } from "../../common/errors.ts";
 import { Store } from "../../service/store/store.ts";
 import { endedLogs, keptGenerations } from "../../service/workspaces/kept-generations.ts";
 import { generationFiles, rootOf, workspace } from "./store-fixtures.ts";
@@ -113,6 +114,20 @@ describe("stored generations", () => {
     // The layer of a generation that no workspace has is kept as well: it is part of the generation.
     expect(await readdir(store.paths.layers)).toEqual([`${made.layerIds[0] ?? ""}.qcow2`]);
     expect(await readFile(made.ramPath, "utf8")).toBe("ram of a");
+  });
+
+  it("leave nothing behind that found no room, and can be tried again", async () => {
+    const noRoom = (): never => {
+      throw new HomewardError("NO_ROOM", "database or disk is full");
+    };
+    const first = await store.generations.install(await generationFiles(files, A));
+    const parts = await generationFiles(files, B, first.layerIds, A);
+    await expect(store.generations.install(parts, noRoom)).rejects.toMatchObject({ code: "NO_ROOM" });
+    await expect(store.generations.addLayer(parts.topLayer, noRoom)).rejects.toMatchObject({ code: "NO_ROOM" });
+    expect(await readdir(store.paths.generations)).toEqual([A]);
+    expect(await readdir(store.paths.layers)).toEqual(first.layerIds.map((id) => `${id}.qcow2`));
+    await store.generations.install(parts);
+    expect(await readdir(store.paths.layers)).toHaveLength(2);
   });
 
   it("are deleted unless a workspace is based on them, and share layers until the last", async () => {

@@ -48,6 +48,7 @@ describe("a card", () => {
     expect(placeText({ ...WORKSPACE_STATUS, owner: "here" }, "laptop")).toBe("Lives here, on laptop");
     expect(placeText(away, "laptop")).toBe("Lives on home");
     expect(stateText({ ...WORKSPACE_STATUS, state: "busy", doing: "seal" })).toBe("Busy: seal");
+    expect(stateText({ ...WORKSPACE_STATUS, state: "running", stalled: "disk-full" })).toBe("Stands still: disk full");
     expect(busyText({ ...WORKSPACE_STATUS, state: "busy", doing: "start" })).toBe("Starting…");
     expect(busyText({ ...WORKSPACE_STATUS, state: "busy", doing: "take" })).toBe("Busy: take");
     expect(movingText(away, "laptop")).toEqual(["To bring it here, press “Migrate to laptop” on home."]);

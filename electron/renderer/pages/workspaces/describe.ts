@@ -7,7 +7,8 @@ export function placeText({ owner }: WorkspaceStatus, host: string): string {
   return owner === "here" ? texts.workspaces.livesHere(host) : texts.workspaces.livesOn(owner);
 }
 
-export function stateText({ state, doing }: WorkspaceStatus): string {
+export function stateText({ state, doing, stalled }: WorkspaceStatus): string {
+  if (state === "running" && stalled !== null) return texts.workspaces.stalled[stalled];
   return state === "busy" && doing !== null ? texts.workspaces.doing(doing) : texts.workspaces.state[state];
 }
 

@@ -13,6 +13,7 @@ export const workspaces = {
     "paused-for-migration": "Moving",
     busy: "Busy",
   },
+  stalled: { "disk-full": "Stands still: disk full" },
   doing: (what: string) => `Busy: ${what}`,
   /** What a busy one is busy with, by the service's own name for it. */
   busyWith: {
