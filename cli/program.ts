@@ -11,6 +11,7 @@ import { createCommand } from "./commands/create.ts";
 import { deleteCommand } from "./commands/delete.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { gcCommand } from "./commands/gc.ts";
 import { hostsCommand } from "./commands/hosts.ts";
 import { importCommand } from "./commands/import.ts";
@@ -55,6 +56,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   unpairCommand,
   logCommand,
   reportCommand,
+  explainCommand,
   deleteCommand,
   gcCommand,
   shutdownCommand,

@@ -9,7 +9,8 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   recorder: ["common", "protocol", "vm"],
   replayer: ["common", "protocol", "vm"],
   syncer: ["common", "protocol"],
-  service: ["common", "protocol", "vm", "recorder", "replayer", "syncer", "viewer"],
+  explain: ["common", "protocol", "syncer"],
+  service: ["common", "protocol", "vm", "recorder", "replayer", "syncer", "explain", "viewer"],
   viewer: ["common", "vm"],
   cli: ["common", "protocol", "viewer"],
   electron: [],
@@ -20,7 +21,7 @@ export const FOLDER_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   packaging: ["common", "cli"],
   demo: ["common", "protocol", "vm", "guests"],
   scripts: ["common"],
-  bench: ["common", "protocol", "vm", "recorder", "syncer", "service", "demo", "guests"],
+  bench: ["common", "protocol", "vm", "recorder", "syncer", "explain", "service", "demo", "guests"],
 };
 
 /** Folders whose files may import anything: tests look at every part. */

@@ -54,6 +54,7 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   takeover: controlMethods.takeover.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
+  explain: controlMethods.explain.result.extend({ svg: z.string().nullable() }),
   hosts: controlMethods.hosts.result,
   pair: controlMethods.pair.result,
   unpair: controlMethods.unpair.result,
