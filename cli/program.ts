@@ -19,6 +19,7 @@ import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pairCommand } from "./commands/pair.ts";
 import { powerCommand } from "./commands/power.ts";
+import { prepareCommand } from "./commands/prepare.ts";
 import { pushCommand } from "./commands/push.ts";
 import { recordCommand } from "./commands/record.ts";
 import { reportCommand } from "./commands/report.ts";
@@ -60,6 +61,7 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   deleteCommand,
   gcCommand,
   shutdownCommand,
+  prepareCommand,
   doctorCommand,
   demoCommand,
   completionCommand,

@@ -58,6 +58,18 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   hosts: controlMethods.hosts.result,
   pair: controlMethods.pair.result,
   unpair: controlMethods.unpair.result,
+  prepare: z.strictObject({
+    switches: z.array(
+      z.strictObject({
+        name: z.string(),
+        what: z.string(),
+        trades: z.string().nullable(),
+        gain: z.strictObject({ text: z.string(), from: z.string() }).nullable(),
+        byDefault: z.boolean(),
+      }),
+    ),
+    script: z.string().nullable(),
+  }),
   gc: collectedSchema,
   delete: controlMethods.delete.result,
   shutdown: controlMethods.shutdown.result,
