@@ -93,6 +93,21 @@ describe("explainBlocks, with a kernel's array of page descriptors", () => {
     expect(kinds[0]?.bytes).toBeLessThan(200);
   });
 
+  it("comes to an end whatever a guest has in its memory, and leaves no block out", async () => {
+    const [records, array] = [16 * BLOCK_BYTES, 512 * BLOCK_BYTES];
+    const interesting = [0n, 1n, 0xffff_ffff_ffff_ffffn, 0xffff_8880_0000_0000n, 0xffff_ea00_0000_0001n, 0xffff_ea00_7fff_ffc1n, 0xffff_ffff_ffff_fff8n];
+    for (let i = 0; i < 12; i++) {
+      const guest = new GuestMemory();
+      for (let frame = 200; frame < 232; frame++) guest.use(frame, cases[(frame + i) % cases.length]?.[1] ?? {});
+      for (let n = 0; n < 600; n++) {
+        const at = n % 3 === 0 ? records + (n % 200) * 8 : array + 200 * 64 + ((n * 37) % 256) * 8;
+        guest.data.writeBigUInt64LE(interesting[(n * 7 + i) % interesting.length] ?? randomBytes(8).readBigUInt64LE(), at);
+      }
+      const { kinds } = await explain({ ram: guest.fill(200, randomBytes(32 * BLOCK_BYTES)).data, ramBlocks: [{ block: 200, count: 32 }] });
+      expect(kinds.reduce((sum, { blocks }) => sum + blocks, 0)).toBe(32);
+    }
+  });
+
   it("says how far it is, and stops when it is told to", async () => {
     const phases = new Set<string>();
     const stop = new AbortController();
