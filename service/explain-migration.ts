@@ -3,6 +3,7 @@ import { HomewardError } from "../common/errors.ts";
 import type { Progress } from "../common/progress.ts";
 import type { Explained } from "../protocol/control.ts";
 import type { MigrationReport } from "../protocol/report.ts";
+import { MOST_ZSTD_LEVEL } from "../protocol/residual.ts";
 import { explainBlocks, KIND_TEXTS, type KindWeight } from "../explain/index.ts";
 import { BLOCK_BYTES, openFileBlocks, type BlockDevice } from "../syncer/index.ts";
 import { openDisk } from "../vm/disk-blocks.ts";
@@ -10,8 +11,6 @@ import type { ServiceContext } from "./context.ts";
 import { ClosingStack } from "./migration/closing-stack.ts";
 import type { GenerationRecord } from "./store/generations-store.ts";
 
-/** zstd level of the estimate at most: above, zstd only takes more memory. */
-const MAX_LEVEL = 19;
 /** Names of each kind that are told apart; the rest goes without. */
 const PARTS_SHOWN = 12;
 
@@ -68,7 +67,7 @@ export async function explainMigration(ctx: ServiceContext, id: string, { signal
   try {
     const disk = async ({ layers }: GenerationRecord): Promise<BlockDevice> => closing.add(await openDisk(layers, { writable: false, runDir: run.dir, signal }));
     const ram = async ({ ramPath }: GenerationRecord): Promise<BlockDevice> => closing.add(await openFileBlocks(ramPath));
-    const level = Math.min(MAX_LEVEL, report.level);
+    const level = Math.min(MOST_ZSTD_LEVEL, report.level);
     const { by, kinds } = await explainBlocks({
       ram: { before: await ram(base), after: await ram(moved), blocks: shipped.ram },
       disk: { before: await disk(base), after: await disk(moved), blocks: shipped.disk },

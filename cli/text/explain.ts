@@ -41,7 +41,7 @@ export function explainedText(explained: Explained): string {
   );
   return [
     `What migration ${id.slice(0, 8)} of ${workspace} had to send: ${formatCount(blocks)} blocks of 4 KiB in ${formatBytes(residualBytes)}.`,
-    `${table}\n  Bytes are estimates: each kind compressed by itself against the generation's blocks, at zstd level ${level}.\n  ${origin(explained)}`,
+    `${table}\n  Bytes are estimates, which need not add up to that: each kind compressed by itself against the generation's blocks, at zstd level ${level}.\n  ${origin(explained)}`,
     ...kinds.map(kindText),
   ].join("\n\n");
 }
