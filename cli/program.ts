@@ -11,6 +11,7 @@ import { createCommand } from "./commands/create.ts";
 import { deleteCommand } from "./commands/delete.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { gcCommand } from "./commands/gc.ts";
 import { hostsCommand } from "./commands/hosts.ts";
 import { importCommand } from "./commands/import.ts";
@@ -18,6 +19,7 @@ import { logCommand } from "./commands/log.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { pairCommand } from "./commands/pair.ts";
 import { powerCommand } from "./commands/power.ts";
+import { prepareCommand } from "./commands/prepare.ts";
 import { pushCommand } from "./commands/push.ts";
 import { recordCommand } from "./commands/record.ts";
 import { reportCommand } from "./commands/report.ts";
@@ -55,9 +57,11 @@ const COMMANDS: readonly (() => CommandEntry)[] = [
   unpairCommand,
   logCommand,
   reportCommand,
+  explainCommand,
   deleteCommand,
   gcCommand,
   shutdownCommand,
+  prepareCommand,
   doctorCommand,
   demoCommand,
   completionCommand,

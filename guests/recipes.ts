@@ -1,3 +1,4 @@
+import { DISCARD_OPTIONS, KERNEL_WORDS } from "../prepare/switches.ts";
 import type { GuestDefinition, GuestName } from "./definition.ts";
 
 /** What a guest is made of. Everything in a recipe is part of its fingerprint: a change gives a new guest. */
@@ -42,13 +43,13 @@ const MODULES = [
 const APPEND = [
   "root=/dev/vda",
   // What is deleted in the guest must not stay on the disk; and it should get there soon after it was written.
-  "rootflags=discard,noatime,commit=5",
+  `rootflags=${DISCARD_OPTIONS.join(",")}`,
   // Two runs of the same input should leave the same memory: no address-space randomisation, no huge pages whose
   // forming depends on timing.
-  "norandmaps",
-  "transparent_hugepage=never",
+  KERNEL_WORDS["fixed-addresses"],
+  KERNEL_WORDS["no-huge-pages"],
   // Memory that was given back holds no remains that would differ and would have to be carried: it reads as zero.
-  "init_on_free=1",
+  KERNEL_WORDS["init-on-free"],
   // A picture that stands still, and that nobody but the user changes.
   "quiet",
   "loglevel=3",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 /** What the command line and the service are made of; they run from their sources. */
-const FOLDERS = ["cli", "common", "protocol", "vm", "recorder", "replayer", "syncer", "service", "viewer", "guests"];
+const FOLDERS = ["cli", "common", "protocol", "vm", "recorder", "replayer", "syncer", "explain", "prepare", "service", "viewer", "guests"];
 const FILES = ["package.json", "LICENSE", "scripts/build-renderer.ts", "scripts/packages.txt"];
 /** The pages as scripts/build-renderer.ts built them. */
 const PAGES = "out/renderer";

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../common/errors.ts";
 import { capturedParams, capturedSchema } from "./control/capture.ts";
+import { explainedSchema } from "./control/explain.ts";
 import { filesSchema } from "./control/files.ts";
 import { hostsSchema, pairedHostSchema, pairParams } from "./control/hosts.ts";
 import {
@@ -20,6 +21,7 @@ import { migrationModeSchema, migrationReportSchema } from "./report.ts";
 import { MODEL_LEVEL } from "./residual/limits.ts";
 
 export * from "./control/capture.ts";
+export * from "./control/explain.ts";
 export * from "./control/files.ts";
 export * from "./control/hosts.ts";
 export * from "./control/status.ts";
@@ -293,6 +295,8 @@ export const controlMethods = {
       report: migrationReportSchema.nullable(),
     }),
   },
+  /** Of what kinds the blocks were that the migration `id`, which this host sent, had to send. */
+  explain: { params: z.strictObject({ id: z.string().max(64) }), result: explainedSchema },
   /** This host's ID, the hosts that it is paired with, what they hold, and strangers that knocked. `ask`: asks them now, also for their room. */
   hosts: { params: z.strictObject({ ask: z.boolean().default(false) }), result: hostsSchema },
   /** Makes a host known by its ID, or gives a known one of that name another address and other rights. */

@@ -7,7 +7,7 @@ import { chooseHashBits } from "../protocol/residual/hash-bits.ts";
 import { DEVICES, HASH_BYTES, MOST_ZSTD_LEVEL, type DeviceName } from "../protocol/residual/limits.ts";
 import { decodeNeedMessage, type NeedMessage } from "../protocol/residual/need-message.ts";
 import { decodeRefetchRequest } from "../protocol/residual/repair-messages.ts";
-import type { Bitmap } from "./bitmap.ts";
+import { Bitmap } from "./bitmap.ts";
 import type { BlockDevice } from "./block-device.ts";
 import type { BlockHashes } from "./block-hashes.ts";
 import { DirtyContents } from "./dirty-contents.ts";
@@ -81,6 +81,8 @@ export class ResidualSource {
   #shipped = 0;
   #refetched = 0;
   readonly #bytes = { index: 0, residual: 0, refetch: 0 };
+  /** The blocks that residual() sent. */
+  readonly shipped: PerDevice<Bitmap>;
 
   constructor(options: ResidualSourceOptions) {
     this.#options = options;
@@ -94,6 +96,7 @@ export class ResidualSource {
     // Looked up in the twin's dirty blocks, which are about as many as ours.
     this.#hashBits = options.hashBits ?? (options.hasTwin ? chooseHashBits(dirty) : 0);
     this.#contentBlocks = new Uint32Array(dirty);
+    this.shipped = { ram: new Bitmap(options.ram.blocks), disk: new Bitmap(options.disk.blocks) };
   }
 
   get stats(): SourceStats {
@@ -252,7 +255,9 @@ export class ResidualSource {
       const content = need.from + i;
       const device = content < this.#ramContents ? "ram" : "disk";
       this.#shipped++;
-      yield { device, block: this.#contentBlocks[content] ?? 0 };
+      const block = this.#contentBlocks[content] ?? 0;
+      this.shipped[device].set(block);
+      yield { device, block };
     }
   }
 }

@@ -1,4 +1,5 @@
 import { formatBytes } from "../../common/quantities.ts";
+import { svgBar, svgDocument, svgText as text } from "../../common/svg.ts";
 import type { SessionResult } from "./method.ts";
 import { sortedRows } from "./table.ts";
 
@@ -7,24 +8,8 @@ const LABEL = 290;
 const VALUE = 80;
 const ROW = 20;
 const HEAD = 34;
-const STYLE = `<style>text{font:12px sans-serif;fill:#222}.h{font-weight:bold;font-size:14px}.v{font-size:11px}.g{stroke:#ddd}</style>`;
-
-function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-
-function text(x: number, y: number, content: string, attributes = ""): string {
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}"${attributes}>${escapeText(content)}</text>`;
-}
-
 function rectangle(x: number, y: number, width: number, colour: string): string {
-  return `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${Math.max(0, width).toFixed(1)}" height="${ROW - 6}" fill="${colour}"/>`;
-}
-
-function svg(height: number, parts: readonly string[], title: string): string {
-  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`;
-  const ground = `<rect width="100%" height="100%" fill="#fff"/>`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img"><title>${escapeText(title)}</title>${STYLE}${ground}\n${parts.join("\n")}\n</svg>\n`;
+  return svgBar(x, y, width, ROW - 6, colour);
 }
 
 /** Where a number lies on a logarithmic axis, 0 to 1. @param from, @param to powers of ten */
@@ -64,7 +49,7 @@ export function bytesChart(results: readonly SessionResult[]): string {
       y += ROW;
     }
   }
-  return svg(y + 20, parts, "Bytes that cross, by method");
+  return svgDocument(WIDTH, y + 20, parts, "Bytes that cross, by method");
 }
 
 const ORIGINS = [
@@ -101,5 +86,5 @@ export function originsChart(results: readonly SessionResult[]): string {
     }
     y += 8;
   }
-  return svg(y + 12, parts, "Where the changed blocks came from");
+  return svgDocument(WIDTH, y + 12, parts, "Where the changed blocks came from");
 }

@@ -1,6 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { HomewardError } from "../../common/errors.ts";
+import { noProgress } from "../../common/progress.ts";
+import { explainBlocks, KIND_TEXTS } from "../../explain/index.ts";
 import {
   BlockHashes,
   dirtyBlocks,
@@ -94,7 +96,19 @@ async function exchange(
     { what: `  residual, ${shipped} blocks`, value: residual / 1e3, unit: "kB" },
     { what: "    processor time to pack it", value: (packing.user + packing.system) / 1e6, unit: "s" },
     { what: "    packed by zstd alone, level 19, of that", value: zstd / residual, unit: "" },
+    ...(await kindsOf(source, base, sender.shipped)),
   ];
+}
+
+/** What was sent, kind by kind, each compressed by itself. */
+async function kindsOf(source: TwinDevices, base: State, shipped: ResidualSource["shipped"]): Promise<Line[]> {
+  const { kinds } = await explainBlocks({
+    ram: { before: base.ram, after: source.ram, blocks: shipped.ram.runs() },
+    disk: { before: base.disk, after: source.disk, blocks: shipped.disk.runs() },
+    level: MOST_ZSTD_LEVEL,
+    progress: noProgress,
+  });
+  return kinds.map(({ kind, blocks, bytes }) => ({ what: `    ${KIND_TEXTS[kind].title}, ${blocks} blocks`, value: bytes / 1e3, unit: "kB" }));
 }
 
 async function measure(session: string, { dir, cleanUp }: BenchContext): Promise<Line[]> {

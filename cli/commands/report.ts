@@ -1,26 +1,14 @@
-import { HomewardError } from "../../common/errors.ts";
 import type { ControlResult } from "../../protocol/control.ts";
 import { callService, newCommand, type CommandEntry } from "../command.ts";
 import type { Invocation } from "../invocation.ts";
+import { fullMigrationId } from "../migration-id.ts";
 import { migrationsText, reportText, unreportedText } from "../text/report.ts";
 
 type Answer = ControlResult<"report">;
 
-/** An id as the service knows it, from its first characters. @throws NOT_FOUND, or USAGE if several begin like that */
-function fullId(given: string, { migrations }: Answer): string {
-  const ids = migrations.map(({ id }) => id).filter((id) => id.startsWith(given));
-  const [id] = ids;
-  if (id === undefined)
-    throw new HomewardError("NOT_FOUND", `this host knows of no migration ${given}`, {
-      hint: `"homeward report --list" shows them.`,
-    });
-  if (ids.length > 1) throw new HomewardError("USAGE", `${ids.length} migrations begin with ${given}: give more of it`);
-  return id;
-}
-
 async function answerFor(id: unknown, invocation: Invocation): Promise<Answer> {
   const newest = await callService(invocation, "report", {});
-  return typeof id === "string" ? callService(invocation, "report", { id: fullId(id, newest) }) : newest;
+  return typeof id === "string" ? callService(invocation, "report", { id: fullMigrationId(id, newest.migrations) }) : newest;
 }
 
 export function reportCommand(): CommandEntry {

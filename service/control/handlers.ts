@@ -1,6 +1,7 @@
 import { HomewardError } from "../../common/errors.ts";
 import type { ControlResult, UiLink } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
+import { explainMigration } from "../explain-migration.ts";
 import { runDoctor } from "../doctor/doctor.ts";
 import { estimateMove, ESTIMATED_FROM } from "../migration/estimate.ts";
 import type { Migrations } from "../migration/migrations.ts";
@@ -157,6 +158,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const chosen = id ?? table.newestReported();
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
+    explain: ({ id }, call) => explainMigration(ctx, id, call),
     push: ({ bytesPerSecond, seal, detached, ...params }, call) => {
       const workspace = workspaces.get(params.workspace);
       const work = ctx.layDowns.run({ ...params, detached }, call, async (options) => {

@@ -6,7 +6,7 @@ import { mergeSegments, type NumberedSegment } from "../../protocol/input-log.ts
 import type { BlockOrigins } from "../../protocol/report.ts";
 import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
 import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
-import { answerNarrow, encodeDelta, type SourceStats } from "../../syncer/index.ts";
+import { answerNarrow, encodeDelta, type ResidualSource, type SourceStats } from "../../syncer/index.ts";
 import type { ServiceContext } from "../context.ts";
 import { freshDir } from "../store/durable.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
@@ -59,6 +59,8 @@ export interface Departed {
   readonly parts: GenerationParts | null;
   readonly prepared: Prepared;
   readonly stats: SourceStats;
+  /** The blocks that were sent because the destination lacked them. */
+  readonly shipped: ResidualSource["shipped"];
   readonly level: number;
   readonly notes: readonly string[];
   readonly seconds: {
@@ -113,7 +115,8 @@ export class Departure {
       const [parts, prepared] = await this.#finish(outgoing, manifest, trees, level);
       throwIfAborted(signal);
       const seconds = { suspend, log: logSeconds, index, residual };
-      return { manifest, parts, prepared, stats: outgoing.source.stats, level, notes: [...notes, ...logNotes], seconds };
+      const { stats, shipped } = outgoing.source;
+      return { manifest, parts, prepared, stats, shipped, level, notes: [...notes, ...logNotes], seconds };
     } finally {
       await outgoing.close();
       await this.#ctx.runDirs.remove(incomingRunId(id));

@@ -240,6 +240,7 @@ export class SourceJob {
     const { id, journal } = this.#options;
     const notes: string[] = [];
     const done = await this.#finishOver(link, notes);
+    await this.#noteShipped(departed);
     const report = countingItself(this.#report(link, departed, done, notes));
     journal.storeReport(report);
     await link.send("report", report).catch((error: unknown) => {
@@ -284,8 +285,19 @@ export class SourceJob {
     }
   }
 
+  /** For "homeward explain"; nothing else depends on it. */
+  async #noteShipped({ shipped }: Departed): Promise<void> {
+    const { id } = this.#options;
+    try {
+      await this.#ctx.store.shipped.write(id, { ram: shipped.ram.runs(), disk: shipped.disk.runs() });
+    } catch (error) {
+      this.#ctx.log.warn({ err: error, migration: id }, "noting which blocks were sent");
+    }
+  }
+
   async #measured(link: PeerLink, departed: Departed): Promise<MigrationReport> {
     const { journal, id } = this.#options;
+    await this.#noteShipped(departed);
     const report = countingItself(this.#report(link, departed, null, []));
     await link.send("report", report);
     journal.finishMeasurement(report, "measure");

@@ -14,6 +14,7 @@ const NAMES = {
   generations: "generations",
   workspaces: "workspaces",
   incoming: "incoming",
+  shipped: "shipped",
   logKeys: "keys",
   pages: "pages.json",
   pagesLink: "pages.html",
@@ -93,6 +94,8 @@ export class StatePaths {
   readonly generations: string;
   readonly workspaces: string;
   readonly incoming: string;
+  /** Which blocks migrations sent. */
+  readonly shipped: string;
   /** Keys that the input logs are encrypted with. */
   readonly logKeys: string;
   /** Where the pages for browsers are served, and to whom. */
@@ -116,6 +119,7 @@ export class StatePaths {
     this.generations = join(stateDir, NAMES.generations);
     this.workspaces = join(stateDir, NAMES.workspaces);
     this.incoming = join(stateDir, NAMES.incoming);
+    this.shipped = join(stateDir, NAMES.shipped);
     this.logKeys = join(stateDir, NAMES.logKeys);
     this.pages = join(stateDir, NAMES.pages);
     this.pagesLink = join(stateDir, NAMES.pagesLink);
@@ -124,7 +128,7 @@ export class StatePaths {
 
   /** Every folder inside the state folder that must exist. */
   get folders(): readonly string[] {
-    return [this.blobs, this.layers, this.generations, this.workspaces, this.incoming, this.logKeys];
+    return [this.blobs, this.layers, this.generations, this.workspaces, this.incoming, this.shipped, this.logKeys];
   }
 
   blob(sha256: string): string {

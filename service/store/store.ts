@@ -10,6 +10,7 @@ import { HoldingsTable } from "./holdings-table.ts";
 import { MigrationsTable } from "./migrations-table.ts";
 import { PairingsTable } from "./pairings-table.ts";
 import { PushesTable } from "./pushes-table.ts";
+import { ShippedLists } from "./shipped-lists.ts";
 import { StatePaths } from "./paths.ts";
 import { WorkspacesTable } from "./workspaces-table.ts";
 
@@ -30,6 +31,7 @@ export class Store {
   readonly pairings: PairingsTable;
   readonly pushes: PushesTable;
   readonly holdings: HoldingsTable;
+  readonly shipped: ShippedLists;
   /** The computer was started anew since the last service: no process and nothing in a tmpfs is left from then. */
   readonly afterReboot: boolean;
   readonly #db: Database;
@@ -47,6 +49,7 @@ export class Store {
     this.pairings = new PairingsTable(db);
     this.pushes = new PushesTable(db);
     this.holdings = new HoldingsTable(db);
+    this.shipped = new ShippedLists(paths, this.migrations, this.generations);
   }
 
   /**
@@ -65,6 +68,7 @@ export class Store {
       claim(db, hostName);
       const store = new Store(paths, db, unlock, noteBoot(db, await readBootId()));
       await store.generations.collectGarbage();
+      await store.shipped.collectGarbage();
       await keepOnlyBlobs(paths, store.referredBlobs());
       return store;
     } catch (error) {

@@ -102,6 +102,7 @@ export class GarbageCollector {
       roots.add(root);
       this.#removed.push({ kind: "generation", name: root, bytes });
     }
+    if (this.#removes) await store.shipped.collectGarbage();
     return roots;
   }
 

@@ -121,6 +121,15 @@ describe("a workspace", () => {
     expect(await far.workspace()).toMatchObject({ owner: "here", state: "suspended", base: report.root_source });
     expect(await contentOf(far, report.root_source)).toEqual(await contentOf(near, report.root_source));
     expect((await far.call("report", { id: report.id })).report).toEqual(report);
+
+    const explained = await near.call("explain", { id: report.id });
+    // By the records of the guest's own kernel, whatever it is busy with.
+    expect(explained).toMatchObject({ id: report.id, by: "descriptors", residualBytes: report.bytes.residual });
+    expect(explained.kinds.map(({ kind }) => kind)).toEqual(expect.arrayContaining(["slab", "page-descriptors"]));
+    const blocks = explained.kinds.reduce((sum, kind) => sum + kind.blocks, 0);
+    expect(blocks).toBeGreaterThan(100);
+    expect(blocks).toBeLessThanOrEqual(report.blocks.shipped);
+    expect(await failure(far.call("explain", { id: report.id }))).toMatchObject({ code: "CONFLICT" });
     expect(await failure(near.call("start", { workspace: WORKSPACE }))).toMatchObject({ code: "CONFLICT" });
 
     await far.call("start", { workspace: WORKSPACE });

@@ -185,6 +185,8 @@ describe("the history of it", () => {
     await page.getByRole("row", { name: `All ${formatBytes(report.bytes.total)}` }).waitFor();
     await page.getByText("Verified: both hosts").waitFor();
     expect(await page.getByRole("img", { name: /^Time line/ }).count()).toBe(report.replay?.path.length === 0 ? 0 : 1);
+    await page.getByRole("button", { name: "Look it up" }).click();
+    await page.getByRole("row", { name: /^kernel objects, \d+ blocks/ }).waitFor();
     await lookAt(page, "report");
     await page.reload();
     await page.getByRole("heading", { name: "The replay" }).waitFor();

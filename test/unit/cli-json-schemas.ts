@@ -54,9 +54,22 @@ export const RESULTS: Readonly<Record<string, z.ZodObject>> = {
   takeover: controlMethods.takeover.result,
   log: controlMethods.log.result,
   report: controlMethods.report.result,
+  explain: controlMethods.explain.result.extend({ svg: z.string().nullable() }),
   hosts: controlMethods.hosts.result,
   pair: controlMethods.pair.result,
   unpair: controlMethods.unpair.result,
+  prepare: z.strictObject({
+    switches: z.array(
+      z.strictObject({
+        name: z.string(),
+        what: z.string(),
+        trades: z.string().nullable(),
+        gain: z.strictObject({ text: z.string(), from: z.string() }).nullable(),
+        byDefault: z.boolean(),
+      }),
+    ),
+    script: z.string().nullable(),
+  }),
   gc: collectedSchema,
   delete: controlMethods.delete.result,
   shutdown: controlMethods.shutdown.result,

@@ -5,7 +5,7 @@ import { EXIT_MEANINGS } from "../../cli/exit-status.ts";
 import { EXIT_STATUS, HomewardError, type ErrorCode } from "../../common/errors.ts";
 import type { ControlHandlers } from "../../service/control/connection.ts";
 import { checkLine, RESULTS } from "./cli-json-schemas.ts";
-import { HOSTS, MIGRATION_REPORT, MIGRATION_SUMMARY, PAIRED_HOST, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { EXPLAINED, HOSTS, MIGRATION_REPORT, MIGRATION_SUMMARY, PAIRED_HOST, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 import { runCli } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
@@ -42,6 +42,7 @@ const HANDLERS: Partial<ControlHandlers> = {
       entries: [{ atMs: 12, text: 'typed "ls"' }],
     }),
   report: () => Promise.resolve({ migrations: [MIGRATION_SUMMARY], report: MIGRATION_REPORT }),
+  explain: () => Promise.resolve(EXPLAINED),
   hosts: () => Promise.resolve(HOSTS),
   pair: () => Promise.resolve(PAIRED_HOST),
   unpair: () => Promise.resolve(PAIRED_HOST),
@@ -80,6 +81,7 @@ const COMMAND_LINES = [
   "takeover work --yes",
   "log work",
   "report",
+  "explain",
   "hosts",
   "pair ABC home:7411 --name home --workspaces work",
   "unpair home",

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { abortReason } from "../../common/abort.ts";
 import { EXIT_STATUS, HomewardError } from "../../common/errors.ts";
 import type { ControlHandlers } from "../../service/control/connection.ts";
-import { MIGRATION_REPORT, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { EXPLAINED, MIGRATION_REPORT, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 import { runCli, type Ran, type RunOptions } from "./cli-surroundings.ts";
 import { FakeService } from "./control-fake-service.ts";
 
@@ -124,6 +124,23 @@ describe("with a service", () => {
     expect((await run(["report", "6"])).stdout).toMatch(/to home by replay: cancelled\.\n[^]*Error: home is gone/);
     expect((await run(["report", "--list"])).stdout).toContain("5f0c6f5e");
     expect(await run(["report", "7"])).toMatchObject({ status: EXIT_STATUS.NOT_FOUND });
+  });
+
+  it("explains the migration that is meant: by default the newest one that this host sent", async () => {
+    const asked: unknown[] = [];
+    const came = { ...MIGRATION_SUMMARY, id: "6a", role: "destination" as const };
+    await serve({
+      report: () => Promise.resolve({ migrations: [came, MIGRATION_SUMMARY], report: null }),
+      explain: ({ id }) => {
+        asked.push(id);
+        return Promise.resolve(EXPLAINED);
+      },
+    });
+    expect((await run(["explain"])).stdout).toContain("kernel objects");
+    await run(["explain", "6"]);
+    expect(asked).toEqual([MIGRATION_SUMMARY.id, "6a"]);
+    expect(await run(["explain", "7"])).toMatchObject({ status: EXIT_STATUS.NOT_FOUND });
+    expect(await run(["explain", "--svg", "/nowhere/at/all.svg"])).toMatchObject({ status: EXIT_STATUS.NOT_FOUND });
   });
 
   it("passes on what the user gave", async () => {

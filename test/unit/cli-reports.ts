@@ -1,4 +1,4 @@
-import type { Hosts, MigrationRow, MigrationSummary, PairedHost, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
+import type { Explained, Hosts, MigrationRow, MigrationSummary, PairedHost, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 
 /** Valid messages of the service, to be changed where a test needs it. */
@@ -125,4 +125,27 @@ export const MIGRATION_REPORT: MigrationReport = {
   hold: true,
   notes: ["one block was fetched again"],
   finished_at: "2026-01-02T03:04:05.000Z",
+};
+
+export const EXPLAINED: Explained = {
+  id: MIGRATION_REPORT.id,
+  workspace: "work",
+  by: "descriptors",
+  level: 19,
+  residualBytes: 224_000,
+  kinds: [
+    {
+      kind: "slab",
+      title: "kernel objects",
+      what: "Small records of the kernel.",
+      cure: "A generation of a machine in use.",
+      blocks: 750,
+      bytes: 150_000,
+      fresh: 250,
+      changed: 40_000,
+      parts: [{ name: "dentry", blocks: 149 }],
+    },
+    { kind: "user", title: "memory of programs", what: "Heaps & stacks.", cure: "The switch jemalloc.", blocks: 100, bytes: 75_000, fresh: 0, changed: 20_000, parts: [] },
+    { kind: "bitmap", title: "maps of free blocks", what: "Which are in use.", cure: "None.", blocks: 2, bytes: 50, fresh: 2, changed: 0, parts: [] },
+  ],
 };

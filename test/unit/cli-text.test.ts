@@ -4,11 +4,12 @@ import { describe, expect, it } from "vitest";
 import { defaultHostName } from "../../cli/host-name.ts";
 import { defaultStateDir } from "../../protocol/state-dir.ts";
 import { ago } from "../../cli/text/age.ts";
+import { explainedSvg, explainedText } from "../../cli/text/explain.ts";
 import { migrationsText, reportText } from "../../cli/text/report.ts";
 import { nextStep, statusText } from "../../cli/text/status.ts";
 import { workspaceText } from "../../cli/text/workspace.ts";
 import { nameSchema, type WorkspaceStatus } from "../../protocol/control.ts";
-import { MIGRATION_REPORT, MIGRATION_ROW, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { EXPLAINED, MIGRATION_REPORT, MIGRATION_ROW, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 
 const NOW = new Date("2026-01-02T06:30:00.000Z");
 
@@ -152,6 +153,29 @@ describe("reportText", () => {
     const text = reportText({ ...MIGRATION_REPORT, verified: false, replay: null });
     expect(text).toContain("NOT VERIFIED: laptop had bbbbbbbbbbbb, home made bbbbbbbbbbbb.");
     expect(text).toContain("Nothing was replayed.");
+  });
+});
+
+describe("explainedText", () => {
+  it("has a bar for each kind, says what it is and what can be done", () => {
+    const text = explainedText(EXPLAINED);
+    expect(text).toContain("What migration 5f0c6f5e of work had to send: 852 blocks of 4 KiB in 224 kB.");
+    expect(text).toMatch(/^ {2}kernel objects +750 +150 kB +67 % {2}█{24}$/m);
+    expect(text).toMatch(/^ {2}memory of programs +100 +75\.0 kB +33 % {2}█{12}$/m);
+    expect(text).toMatch(/^ {2}maps of free blocks +2 +50 B +0\.0 % {2}·$/m);
+    expect(text).toContain("250 of 750 blocks were zero before. 80 bytes of each other one had changed. Blocks of: dentry 149.");
+    expect(text).toContain("Against it: The switch jemalloc.");
+    expect(explainedText({ ...EXPLAINED, by: "contents" })).toContain("guesses by contents");
+    expect(explainedText({ ...EXPLAINED, kinds: [] })).toContain("sent no blocks");
+  });
+
+  it("can be drawn, and what comes from the guest is no markup", () => {
+    const [first] = EXPLAINED.kinds;
+    if (first === undefined) throw new Error("no kind");
+    const svg = explainedSvg({ ...EXPLAINED, kinds: [{ ...first, title: "<script>" }] });
+    expect(svg).toContain("&lt;script&gt;");
+    expect(svg).not.toContain("<script>");
+    expect(svg.match(/<rect/g)).toHaveLength(2);
   });
 });
 

@@ -35,6 +35,7 @@ export function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     check: refuse,
     log: refuse,
     report: refuse,
+    explain: refuse,
     hosts: refuse,
     pair: refuse,
     unpair: refuse,

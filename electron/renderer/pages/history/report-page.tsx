@@ -16,6 +16,7 @@ import { hrefOf } from "../../router.ts";
 import { ago, texts } from "../../texts/texts.ts";
 import type { PageParameters } from "../pages.ts";
 import { byteBars, originBars, outcomeOf, outcomeText, phaseBars, reasonOf, replaySentences, savedText } from "./describe-report.ts";
+import { ExplainedPanel } from "./explained-panel.tsx";
 import { ReplayLine } from "./replay-line.tsx";
 import { saveText } from "./save-text.ts";
 
@@ -172,7 +173,12 @@ export function ReportPage({ parameters: [id = ""] }: PageParameters): JSX.Eleme
         <a href={hrefOf("history")}>← {words.all}</a>
       </p>
       <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
-      {it === null ? null : it.report !== null ? <Report report={it.report} /> : it.move !== null ? <WithoutReport move={it.move} /> : null}
+      {it === null ? null : it.report !== null ? (
+        <>
+          <Report report={it.report} />
+          {it.move?.role === "source" && it.report.blocks.shipped > 0 ? <ExplainedPanel id={id} /> : null}
+        </>
+      ) : it.move !== null ? <WithoutReport move={it.move} /> : null}
     </Page>
   );
 }
