@@ -17,7 +17,7 @@ import {
 import { uiLinkSchema } from "./control/web.ts";
 import { sha256Schema } from "./generation.ts";
 import { importPlanSchema, importSettings, MAX_LIBVIRT_CHARACTERS } from "./import.ts";
-import { migrationModeSchema, migrationReportSchema } from "./report.ts";
+import { askedModeSchema, migrationModeSchema, migrationReportSchema } from "./report.ts";
 import { MODEL_LEVEL } from "./residual/limits.ts";
 
 export * from "./control/capture.ts";
@@ -203,14 +203,16 @@ export const controlMethods = {
     result: z.strictObject({ tag: z.string().max(64).nullable(), png: z.string().max(900_000).nullable() }),
   },
   /**
-   * Moves the workspace to `peer`. `hold`: the peer takes it but does not start it. `level`: of packing, null chooses.
+   * Moves the workspace to `peer`. `mode`: "auto" chooses when it is known what differs; `metered`: by bytes alone. `hold`: the
+   * peer takes it but does not start it. `level`: of packing, null chooses.
    * `detached`: goes on when the client has gone, for pages that may be closed or loaded anew; `cancel` stops it.
    */
   migrate: {
     params: z.strictObject({
       workspace: nameSchema,
       peer: nameSchema,
-      mode: migrationModeSchema.default("replay"),
+      mode: askedModeSchema.default("replay"),
+      metered: z.boolean().default(false),
       hold: z.boolean().default(false),
       level: levelSchema,
       detached: z.boolean().default(false),
@@ -264,7 +266,8 @@ export const controlMethods = {
       workspace: nameSchema,
       root: sha256Schema.optional(),
       peer: nameSchema,
-      mode: migrationModeSchema.default("replay"),
+      mode: askedModeSchema.default("replay"),
+      metered: z.boolean().default(false),
       level: levelSchema,
     }),
     result: migrationReportSchema,

@@ -45,6 +45,26 @@ export const blockOriginsSchema = z.strictObject({ zero: count, generation: coun
 export type BlockOrigins = z.infer<typeof blockOriginsSchema>;
 
 export const migrationModeSchema = z.enum(["replay", "overlay"]);
+/** What may be asked for; "auto": the source chooses when it knows what differs. */
+export const askedModeSchema = z.enum(["auto", ...migrationModeSchema.options]);
+
+const costSchema = z.strictObject({ bytes: count, seconds });
+
+/** How "auto" came to its mode, and what it expected of either. */
+export const modeChoiceSchema = z.strictObject({
+  /** Bytes alone counted. */
+  metered: z.boolean(),
+  /** In one sentence, for people. */
+  why: z.string().max(300),
+  /** All bytes over the connection, and click to usable; null where nothing could have been replayed. */
+  replay: costSchema.nullable(),
+  overlay: costSchema,
+  /** Speed of the link that this was worked out with; null: it was too fast to be measured. */
+  bits_per_s: z.number().positive().nullable(),
+  /** Why the replay was ended before its end; null if it was not. */
+  stopped: z.string().max(300).nullable(),
+});
+export type ModeChoice = z.infer<typeof modeChoiceSchema>;
 
 export const migrationReportSchema = z.strictObject({
   id: z.uuid(),
@@ -53,7 +73,10 @@ export const migrationReportSchema = z.strictObject({
   to: z.string().max(200),
   /** "migration" moved the workspace; "measurement" did the same exchange and kept nothing. */
   kind: z.enum(["migration", "measurement"]),
+  /** What was done in the end: "replay" also where the replay was ended early. */
   mode: migrationModeSchema,
+  /** null where the mode was asked for; missing in reports of earlier versions. */
+  choice: modeChoiceSchema.nullable().default(null),
   /** The destination's root over what it wrote equals the source's. */
   verified: z.boolean(),
   base_root: root,
@@ -93,4 +116,5 @@ export const migrationReportSchema = z.strictObject({
 
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 export type MigrationMode = z.infer<typeof migrationModeSchema>;
+export type AskedMode = z.infer<typeof askedModeSchema>;
 export type ReplayOutcome = z.infer<typeof replayOutcomeSchema>;

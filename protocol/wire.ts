@@ -44,6 +44,8 @@ export const FRAMES = {
   resumed: { type: 7, kind: "control", max: 4 },
   /** All was said: this side does not come back to this link. */
   bye: { type: 8, kind: "control", max: 0 },
+  /** The source does not want to wait for the rest of the replay: what the twin made so far is used. */
+  stopReplay: { type: 9, kind: "control", max: 0 },
 
   offer: { type: 10, kind: "control", max: JSON_BYTES },
   accept: { type: 11, kind: "control", max: 0 },
@@ -106,7 +108,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-const UNNUMBERED: ReadonlySet<FrameName> = new Set(["hello", "ping", "pong", "abort", "progress", "ack", "resumed", "bye"]);
+const UNNUMBERED: ReadonlySet<FrameName> = new Set(["hello", "ping", "pong", "abort", "progress", "ack", "resumed", "bye", "stopReplay"]);
 
 /** Whether the frame is part of what is said, and is said again over a new connection; the others are about the link. */
 export function isNumbered(name: FrameName): boolean {

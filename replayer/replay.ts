@@ -27,6 +27,8 @@ export interface ReplayOptions {
    * until it was measured. Default 1. */
   readonly speed?: number;
   readonly signal?: AbortSignal;
+  /** Ends the replay where it is, which is no error. */
+  readonly enough?: AbortSignal;
   readonly progress?: Progress;
   readonly clock?: Clock;
   /** Holds the recorded picture of the present step, for whoever wants to see it; empty at first. */
@@ -50,13 +52,16 @@ export async function replay(options: ReplayOptions): Promise<ReplayReport> {
 }
 
 const TOOK_TOO_LONG = "the replay took longer than it may";
+const NOT_WORTH_IT = "waiting for the rest did not pay any more";
 
 class Replay {
   readonly #screen: ReplayScreen;
   readonly #sink: ReplaySink;
   readonly #pressed: PressedInput;
   readonly #clock: Clock;
+  /** Stops whatever waits: it is cancelled, or enough. */
   readonly #signal: AbortSignal | undefined;
+  readonly #cancelled: AbortSignal | undefined;
   readonly #progress: Progress;
   readonly #settled: ((signal: AbortSignal) => Promise<void>) | undefined;
   readonly #plan: Plan;
@@ -76,7 +81,9 @@ class Replay {
     this.#recorded = options.recorded ?? new CheckpointState();
     this.#pressed = new PressedInput();
     this.#clock = options.clock ?? systemClock;
-    this.#signal = options.signal;
+    this.#cancelled = options.signal;
+    const stops = [options.signal, options.enough].filter((signal) => signal !== undefined);
+    this.#signal = stops.length === 0 ? undefined : AbortSignal.any(stops);
     this.#progress = options.progress ?? noProgress;
     this.#settled = options.settled;
     this.#plan = plan;
@@ -99,6 +106,10 @@ class Replay {
         if (this.#gaveUp !== null) break;
       }
       whole = this.#gaveUp === null;
+    } catch (error) {
+      throwIfAborted(this.#cancelled);
+      if (this.#signal?.aborted !== true) throw error;
+      this.#gaveUp = NOT_WORTH_IT;
     } finally {
       // What the user still held at the end stays held, as it is on the source.
       if (!whole) this.#pressed.release(this.#sink);
@@ -220,8 +231,8 @@ class Replay {
     try {
       await abortable(this.#settled(signal), signal);
     } catch (error) {
-      throwIfAborted(this.#signal);
-      if (!timeUp.signal.aborted) throw error;
+      throwIfAborted(this.#cancelled);
+      if (!signal.aborted) throw error;
     } finally {
       cancel();
     }

@@ -20,6 +20,16 @@ import type { PerDevice, Place } from "./places.ts";
 /** Blocks described in one turn of the event loop. */
 const BLOCKS_PER_TURN = 2048;
 
+/** Contents that are packed to know about all of them: as many as make two frames, in runs that lie close. */
+const SAMPLE_CONTENTS = 512;
+const SAMPLE_RUN = 8;
+
+/** What contents would take. */
+export interface ResidualSample {
+  readonly bytes: number;
+  readonly packSeconds: number;
+}
+
 export interface ResidualSourceOptions {
   /** The suspended state. */
   readonly ram: BlockDevice;
@@ -32,7 +42,7 @@ export interface ResidualSourceOptions {
   readonly pool: HashPool;
   /** Of the generation. */
   readonly baseHashes: PerDevice<BlockHashes>;
-  /** Whether the destination has a twin to look contents up in. */
+  /** Whether the destination has a twin to look contents up in, where index() is not told. */
   readonly hasTwin: boolean;
   /** Bits of each hash in the index; for tests, else chosen. */
   readonly hashBits?: number;
@@ -60,18 +70,20 @@ export interface SourceStats {
   readonly bytes: { readonly index: number; readonly residual: number; readonly refetch: number };
 }
 
-/** The source's side: index() once, then residual() once with the destination's answer, then refetch() as asked. */
+/** The source's side: index(), the last of which is sent, then residual() once with the destination's answer, then refetch() as asked. */
 export class ResidualSource {
   readonly #options: ResidualSourceOptions;
   readonly #current: PerDevice<BlockDevice>;
   readonly #base: PerDevice<BlockDevice>;
   readonly #dirty: PerDevice<Bitmap>;
   readonly #progress: Progress;
-  readonly #hashBits: number;
+  #hashBits = 0;
   readonly #ramDirty: number;
   readonly #diskDirty: number;
   /** Block number of each distinct content; those below #ramContents are in RAM, the others on the disk. */
   readonly #contentBlocks: Uint32Array;
+  /** What index() looked up, for another one. */
+  #located: DirtyContents | undefined;
   #contents = 0;
   #ramContents = 0;
   #indexed = false;
@@ -92,10 +104,7 @@ export class ResidualSource {
     this.#progress = options.progress ?? noProgress;
     this.#ramDirty = options.dirtyRam.count();
     this.#diskDirty = options.dirtyDisk.count();
-    const dirty = this.#ramDirty + this.#diskDirty;
-    // Looked up in the twin's dirty blocks, which are about as many as ours.
-    this.#hashBits = options.hashBits ?? (options.hasTwin ? chooseHashBits(dirty) : 0);
-    this.#contentBlocks = new Uint32Array(dirty);
+    this.#contentBlocks = new Uint32Array(this.#ramDirty + this.#diskDirty);
     this.shipped = { ram: new Bitmap(options.ram.blocks), disk: new Bitmap(options.disk.blocks) };
   }
 
@@ -114,14 +123,52 @@ export class ResidualSource {
     };
   }
 
-  /** Hashes the dirty blocks, looks them up in the generation and yields the index messages, at most 256 KiB each. */
-  async *index(): AsyncGenerator<Buffer, void, undefined> {
+  /**
+   * Hashes the dirty blocks, looks them up in the generation and yields the index messages, at most 256 KiB each. May be called
+   * again, to know what the index would be with and without a twin: the work is done once.
+   */
+  async *index(hasTwin = this.#options.hasTwin): AsyncGenerator<Buffer, void, undefined> {
+    const dirty = this.#ramDirty + this.#diskDirty;
+    // Looked up in the twin's dirty blocks, which are about as many as ours.
+    this.#hashBits = this.#options.hashBits ?? (hasTwin ? chooseHashBits(dirty) : 0);
+    this.#located ??= await this.#locate();
+    this.#zero = this.#generation = this.#repeats = this.#contents = this.#bytes.index = 0;
+    yield* this.#describe(this.#located);
+    this.#indexed = true;
+  }
+
+  async #locate(): Promise<DirtyContents> {
     const { baseHashes, pool, signal } = this.#options;
     const contents = new DirtyContents(this.#ramDirty + this.#diskDirty);
     for (const device of DEVICES) await this.#hashDirty(device, contents);
     await contents.locate(baseHashes, { pool, progress: this.#progress, signal });
-    yield* this.#describe(contents);
-    this.#indexed = true;
+    return contents;
+  }
+
+  /**
+   * About what all contents of the index would take as a residual, from some of them: bytes, rather too many than too few, and
+   * seconds of packing.
+   * @param level zstd level 1 to 19
+   */
+  async sample(level: number): Promise<ResidualSample> {
+    if (!this.#indexed) throw new HomewardError("INTERNAL", "what would be sent is known after the index");
+    const places = [...this.#samplePlaces()];
+    const startedMs = performance.now();
+    let bytes = 0;
+    for await (const frame of encodeFrames(this.#frameSource, [places], level)) bytes += frame.length;
+    const share = places.length === 0 ? 0 : this.#contents / places.length;
+    return { bytes: Math.ceil(bytes * share), packSeconds: ((performance.now() - startedMs) / 1000) * share };
+  }
+
+  /** Short runs of contents, evenly spread. */
+  *#samplePlaces(): Generator<Place, void, undefined> {
+    const step = Math.max(SAMPLE_RUN, Math.floor((this.#contents * SAMPLE_RUN) / SAMPLE_CONTENTS));
+    for (let from = 0; from < this.#contents; from += step)
+      for (let content = from; content < Math.min(from + SAMPLE_RUN, this.#contents); content++) yield this.#placeOf(content);
+  }
+
+  #placeOf(content: number): Place {
+    return { device: content < this.#ramContents ? "ram" : "disk", block: this.#contentBlocks[content] ?? 0 };
   }
 
   /** The index of contents that were looked up. */
@@ -155,6 +202,7 @@ export class ResidualSource {
     level: number,
   ): AsyncGenerator<Buffer, void, undefined> {
     if (!this.#indexed) throw new HomewardError("INTERNAL", "the residual comes after the index");
+    this.#located = undefined;
     const messages = Buffer.isBuffer(need) ? [need] : need;
     const places = this.#neededPlaces(messages);
     for await (const frame of encodeFrames(this.#frameSource, places, level)) {
@@ -253,11 +301,10 @@ export class ResidualSource {
     for (let i = 0; i < need.count; i++) {
       if (((need.bits[i >>> 3] ?? 0) & (1 << (i & 7))) === 0) continue;
       const content = need.from + i;
-      const device = content < this.#ramContents ? "ram" : "disk";
       this.#shipped++;
-      const block = this.#contentBlocks[content] ?? 0;
-      this.shipped[device].set(block);
-      yield { device, block };
+      const place = this.#placeOf(content);
+      this.shipped[place.device].set(place.block);
+      yield place;
     }
   }
 }

@@ -34,7 +34,7 @@ async function replayOnce(
   const options = { migrationId: name, base, dir: await work.make(name), runDir: await work.make(`${name}-run`), signal };
   const twin = await Twin.prepare(ctx, options);
   try {
-    const todo = { progress: noProgress, signal, onReplay: () => undefined };
+    const todo = { progress: noProgress, signal, onReplay: () => undefined, enough: new AbortController().signal };
     const { checkpoints, replayMs } = await twin.replay(events, todo);
     const opened = await twin.open(baseRam, baseDisk, todo);
     await dumpState(join(out, name), opened.devices.ram, opened.devices.disk, null);

@@ -38,7 +38,7 @@ async function measure(context: BenchContext, session: string, guest: GuestName)
   const lines: Line[] = [];
   for (const rate of RATES_MBIT) {
     await link.setSpeed(parseLinkSpeed(`${rate}mbit,${ROUND_TRIP_MS}ms`));
-    for (const mode of ["replay", "overlay"] as const) {
+    for (const mode of ["replay", "overlay", "auto"] as const) {
       const before = await link.settledBytes();
       const report = await phases.run(`${mode} at ${rate} Mbit/s`, 60, (progress) =>
         laptop.call("measure", { workspace: WORKSPACE, root, peer: home.name, mode }, { signal, progress }),
@@ -47,9 +47,10 @@ async function measure(context: BenchContext, session: string, guest: GuestName)
       lines.push({ what: `${mode}, ${rate} Mbit/s, level ${report.level}`, value: bytes / 1e3, unit: "kB" });
       lines.push({ what: "  from click to usable", value: report.phases.click_to_usable_s, unit: "s" });
       for (const note of report.notes) context.say(`  ${note}`);
+      if (report.choice !== null) context.say(`  ${report.choice.why}${report.choice.stopped === null ? "" : `; ended ${report.choice.stopped}`}`);
       // Without it nobody can tell a costly session from a replay that a busy computer spoilt.
       const { total, matched } = report.checkpoints;
-      if (mode === "replay") lines.push({ what: "  pictures that matched", value: (100 * matched) / total, unit: "%" });
+      if (report.mode === "replay" && total > 0) lines.push({ what: "  pictures that matched", value: (100 * matched) / total, unit: "%" });
     }
     lines.push({ what: `stop and copy, ${rate} Mbit/s, level 3`, value: copied / 1e3, unit: "kB" });
     // Packing and sending overlap: the slower one decides.

@@ -2,7 +2,7 @@ import { printable } from "../../common/progress-display.ts";
 import { formatBytes, formatCount, formatSeconds, formatShare } from "../../common/quantities.ts";
 import { formatTable } from "../../common/table.ts";
 import type { MigrationSummary } from "../../protocol/control.ts";
-import type { MigrationReport, ReplayOutcome } from "../../protocol/report.ts";
+import type { MigrationReport, ModeChoice, ReplayOutcome } from "../../protocol/report.ts";
 import { localTime } from "./age.ts";
 import { shortRoot } from "./workspace.ts";
 
@@ -82,6 +82,17 @@ function heading(report: MigrationReport): string[] {
   ];
 }
 
+/** What "auto" expected, beside what came out. */
+function choiceText(choice: ModeChoice, { mode, bytes, phases }: MigrationReport): string {
+  const { metered, why, replay, overlay, stopped } = choice;
+  const row = (name: string, cost: ModeChoice["replay"]): string[][] =>
+    cost === null ? [] : [[name, formatBytes(cost.bytes), formatSeconds(cost.seconds)]];
+  const came = { bytes: bytes.total, seconds: phases.click_to_usable_s };
+  const rows = [...row("expected of a replay", replay), ...row("expected of overlay", overlay), ...row(`came out, by ${mode}`, came)];
+  const lines = [`Chosen${metered ? ", on a metered link" : ""}: ${printable(why)}`, ...(stopped === null ? [] : [`The replay was ended ${printable(stopped)}.`])];
+  return section(lines.join("\n"), rows);
+}
+
 /** A migration's report for people: what moved, how the replay went, where the time and the bytes went. */
 export function reportText(report: MigrationReport): string {
   const { bytes, blocks, phases } = report;
@@ -102,6 +113,7 @@ export function reportText(report: MigrationReport): string {
   ]);
   return [
     heading(report).join("\n"),
+    ...(report.choice === null ? [] : [choiceText(report.choice, report)]),
     replayText(report),
     section("Time, some of it side by side", [...phaseRows, ["click to usable", formatSeconds(phases.click_to_usable_s)]]),
     section("Bytes over the link, both directions", [...byteRows, ["total", formatBytes(bytes.total)]]),

@@ -3,7 +3,8 @@ import type { ControlResult, UiLink } from "../../protocol/control.ts";
 import type { ServiceContext } from "../context.ts";
 import { explainMigration } from "../explain-migration.ts";
 import { runDoctor } from "../doctor/doctor.ts";
-import { estimateMove, ESTIMATED_FROM } from "../migration/estimate.ts";
+import { estimateMove } from "../migration/estimate.ts";
+import { LEARNED_FROM } from "../migration/learn.ts";
 import type { Migrations } from "../migration/migrations.ts";
 import type { Identity } from "../peers/identity.ts";
 import type { PairedHosts } from "../peers/paired-hosts.ts";
@@ -128,7 +129,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     },
     estimate: async ({ workspace, peer }) => {
       const { log, writtenBytes } = await status(workspaces.get(workspace));
-      const moves = ctx.store.migrations.reportsWith(workspace, peer, ESTIMATED_FROM);
+      const moves = ctx.store.migrations.reportsWith(workspace, peer, LEARNED_FROM);
       return { estimate: estimateMove({ log, writtenBytes: writtenBytes ?? 0 }, moves) };
     },
     cancel: ({ workspace, of }) => {

@@ -13,7 +13,7 @@ import { IncomingState } from "./incoming-state.ts";
 import type { DestinationJournal } from "./journal.ts";
 import type { PeerLink } from "./peer-link.ts";
 import { incomingRunId, removeIncoming } from "./incoming-files.ts";
-import { NO_TWIN, TwinRun, type TwinResult } from "./twin-run.ts";
+import { briefly, NO_TWIN, TwinRun, type TwinResult } from "./twin-run.ts";
 
 /** All segments of one log. */
 const MAX_LOG_BYTES = 32 * 1024 * 1024;
@@ -50,6 +50,8 @@ export class Arrival {
   /** Fires when any part of the exchange failed, so that the others end too. */
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
+  /** Fires when the source does not want to wait for the replay any longer. */
+  readonly #enough = new AbortController();
   #files: Promise<IncomingState> | null = null;
   #twin: TwinRun | null = null;
   #twinDone: Promise<TwinResult> = Promise.resolve(NO_TWIN);
@@ -111,7 +113,8 @@ export class Arrival {
     // Not only where it is awaited: the source stands still until it hears of it.
     files.catch((error: unknown) => link.abort(error));
     this.#files = files;
-    if (withoutTwin !== null) this.#twinDone = Promise.resolve({ ...NO_TWIN, notes: [withoutTwin] });
+    // Where nothing is to be replayed, nobody misses a twin.
+    if (withoutTwin !== null) this.#twinDone = this.#log.promise.then((log) => (log.length === 0 ? NO_TWIN : { ...NO_TWIN, notes: [withoutTwin] }));
     else if (offer.mode === "replay") {
       this.#twin = new TwinRun(this.#ctx, {
         migrationId: offer.id,
@@ -122,14 +125,18 @@ export class Arrival {
         progress,
         files,
         log: this.#log.promise,
+        enough: this.#enough.signal,
         onReplay: (pictures) => {
           journal.advance("replay");
           this.#ctx.activity.showReplay(offer.workspace, pictures);
         },
       });
+      link.onStopReplay = () => {
+        this.#enough.abort();
+      };
       this.#twinDone = this.#twin.run();
-      this.#twinDone.catch(() => undefined);
     }
+    this.#twinDone.catch(() => undefined);
     return { state: files };
   }
 
@@ -189,7 +196,7 @@ export class Arrival {
       prepared: {
         root: received.manifest.root,
         blocks: blocksOf(sink),
-        replay: twin.replay,
+        replay: briefly(twin.replay, savedBytes(sink)),
         replay_s: twin.replayMs / 1000,
         resolve_s: (resolvedMs - startedMs) / 1000,
         verify_s: (performance.now() - finishedMs) / 1000,
@@ -242,6 +249,12 @@ export class Arrival {
     await this.#ctx.runDirs.remove(incomingRunId(id));
     await removeIncoming(this.#ctx, id);
   }
+}
+
+/** About what the contents that the twin had would have taken on the link. */
+function savedBytes({ stats: { twin, shipped, bytes } }: ResidualSink): number {
+  // Where nothing was sent there is nothing to go by, and nothing more could be saved.
+  return shipped === 0 ? twin * BLOCK_BYTES : (twin * bytes.residual) / shipped;
 }
 
 function blocksOf(sink: ResidualSink): BlockOrigins {

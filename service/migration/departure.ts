@@ -1,9 +1,10 @@
 import { abortable, throwIfAborted } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
-import type { Progress } from "../../common/progress.ts";
+import type { Progress, ProgressUpdate } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
 import { mergeSegments, type NumberedSegment } from "../../protocol/input-log.ts";
-import type { BlockOrigins } from "../../protocol/report.ts";
+import type { BlockOrigins, MigrationMode, ModeChoice } from "../../protocol/report.ts";
+import { MOST_ZSTD_LEVEL } from "../../protocol/residual/limits.ts";
 import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
 import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
 import { answerNarrow, encodeDelta, type ResidualSource, type SourceStats } from "../../syncer/index.ts";
@@ -11,6 +12,7 @@ import type { ServiceContext } from "../context.ts";
 import { freshDir } from "../store/durable.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
 import type { GenerationParts } from "../workspaces/workspace.ts";
+import { AutoMode, type AutoOptions, type ChosenMode } from "./auto-mode.ts";
 import type { Trees } from "./generation-parts.ts";
 import { collectFrames } from "./collect-frames.ts";
 import { incomingRunId } from "./incoming-files.ts";
@@ -26,6 +28,8 @@ const DEVICE_LEVEL = 19;
 /** A bit a block, and what its compressed form may take beyond that. */
 const NEED_BYTES_PER_BLOCK = 1;
 const NEED_SPARE_BYTES = 64 * 1024;
+/** How often it is looked at whether a replay is still worth waiting for. */
+const LOOK_MS = 1000;
 
 /** A state that stands still. */
 export interface AtRest {
@@ -43,6 +47,9 @@ export interface DepartureOptions {
   readonly id: string;
   readonly base: GenerationRecord;
   readonly journal: SourceJournal;
+  readonly mode: MigrationMode;
+  /** Whether `mode`, "replay", only stands until more is known; null where it was asked for. */
+  readonly auto: AutoOptions | null;
   /** Level of packing asked for; null chooses. */
   readonly level: number | null;
   readonly atRest: () => Promise<AtRest>;
@@ -62,6 +69,8 @@ export interface Departed {
   /** The blocks that were sent because the destination lacked them. */
   readonly shipped: ResidualSource["shipped"];
   readonly level: number;
+  readonly mode: MigrationMode;
+  readonly choice: ModeChoice | null;
   readonly notes: readonly string[];
   readonly seconds: {
     readonly suspend: number;
@@ -76,6 +85,7 @@ export class Departure {
   readonly #ctx: ServiceContext;
   readonly #options: DepartureOptions;
   readonly #rate: LinkRate;
+  readonly #auto: AutoMode | null;
   #recordingPaused = false;
   #blocks: BlockOrigins | null = null;
 
@@ -83,6 +93,7 @@ export class Departure {
     this.#ctx = ctx;
     this.#options = options;
     this.#rate = new LinkRate(options.link);
+    this.#auto = options.auto === null ? null : new AutoMode(options.auto);
   }
 
   /** Where the destination finds the changed blocks; null before it has looked. */
@@ -97,26 +108,33 @@ export class Departure {
     const { state, recordingPaused, log, notes } = await this.#suspend();
     this.#recordingPaused = recordingPaused;
     const suspend = clock.next();
-    const logNotes = await this.#sendLog(log);
-    const logSeconds = clock.next();
+    const { merged, logNotes } = await this.#mergeLog(log);
+    if (this.#auto === null) await this.#sendLog(merged);
+    let logSeconds = clock.next();
     await freshDir(this.#ctx.store.paths.incomingOf(id));
     const { dir: runDir } = await this.#ctx.runDirs.create(incomingRunId(id));
     const outgoing = await OutgoingState.open(this.#ctx, { state, base, hasTwin: log.length > 0, runDir, progress, signal });
     try {
-      await this.#sendIndex(outgoing);
+      const chosen = await this.#choose(outgoing, merged);
+      let index = clock.next();
+      if (chosen !== null) await this.#sendLog(chosen.mode === "replay" ? merged : []);
+      logSeconds += clock.next();
+      await this.#sendIndex(chosen?.index ?? outgoing.source.index());
       journal.advance("index");
       await this.#sendDevice(state, base.devicePath);
       const trees = await outgoing.trees();
       const manifest = await outgoing.manifest(trees);
       await link.send("manifest", manifest);
-      const index = clock.next();
+      index += clock.next();
       const level = await this.#sendResidual(outgoing, clock);
       const residual = clock.next();
       const [parts, prepared] = await this.#finish(outgoing, manifest, trees, level);
       throwIfAborted(signal);
       const seconds = { suspend, log: logSeconds, index, residual };
       const { stats, shipped } = outgoing.source;
-      return { manifest, parts, prepared, stats, shipped, level, notes: [...notes, ...logNotes], seconds };
+      const mode = chosen?.mode ?? this.#options.mode;
+      const choice = this.#auto?.choice ?? null;
+      return { manifest, parts, prepared, stats, shipped, level, mode, choice, notes: [...notes, ...logNotes], seconds };
     } finally {
       await outgoing.close();
       await this.#ctx.runDirs.remove(incomingRunId(id));
@@ -136,15 +154,54 @@ export class Departure {
     return atRest;
   }
 
-  /** @returns what the user should know about it */
-  async #sendLog(segments: readonly NumberedSegment[]): Promise<string[]> {
-    const { link, id } = this.#options;
-    const notes: string[] = [];
-    // What was recorded in many small pieces compresses better as few large ones.
+  /** What was recorded in many small pieces compresses better as few large ones. */
+  async #mergeLog(segments: readonly NumberedSegment[]): Promise<{ readonly merged: readonly Buffer[]; readonly logNotes: readonly string[] }> {
+    const { id } = this.#options;
+    const logNotes: string[] = [];
     const merged = await mergeSegments(segments, (error) => {
       this.#ctx.log.error({ err: error, migration: id }, "reading the input log");
-      notes.push(`${error.message}; what was done after that could not be replayed`);
+      logNotes.push(`${error.message}; what was done after that could not be replayed`);
     });
+    return { merged, logNotes };
+  }
+
+  /** Where the mode was left to this host: what it takes, and the index for it. */
+  async #choose(outgoing: OutgoingState, log: readonly Buffer[]): Promise<ChosenMode | null> {
+    if (this.#auto === null) return null;
+    // The model of pages would take too long for what it tells more.
+    const chosen = await this.#auto.choose(outgoing.source, log, Math.min(MOST_ZSTD_LEVEL, this.#level()));
+    this.#options.journal.noteMode(chosen.mode);
+    return chosen;
+  }
+
+  #level(): number {
+    return this.#options.level ?? residualLevel(this.#rate.bitsPerSecond);
+  }
+
+  /** What the other host showed of its progress. */
+  heard(update: ProgressUpdate): void {
+    this.#auto?.heard(update);
+  }
+
+  /** Looks, until it is stopped, whether the replay there is still worth waiting for, and says so if it is not. */
+  #watchReplay(): () => void {
+    const auto = this.#auto;
+    if (auto === null) return () => undefined;
+    const look = (): void => {
+      auto.measured(this.#rate.bitsPerSecond);
+      // Said again each time: what is about the link itself may get lost with a connection.
+      if (auto.isEnough) this.#options.link.sendBytes("stopReplay").catch(() => undefined);
+    };
+    look();
+    const timer = setInterval(look, LOOK_MS);
+    return () => {
+      clearInterval(timer);
+      auto.measured(this.#rate.bitsPerSecond);
+    };
+  }
+
+  async #sendLog(merged: readonly Buffer[]): Promise<void> {
+    const { link } = this.#options;
     const startedMs = performance.now();
     for (const segment of merged) await link.sendBytes("logSegment", segment);
     this.#rate.note(
@@ -152,12 +209,11 @@ export class Departure {
       startedMs,
     );
     await link.sendBytes("logEnd");
-    return notes;
   }
 
-  async #sendIndex(outgoing: OutgoingState): Promise<void> {
+  async #sendIndex(messages: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
     const { link } = this.#options;
-    for await (const message of outgoing.source.index()) {
+    for await (const message of messages) {
       const startedMs = performance.now();
       await link.sendBytes("index", message);
       this.#rate.note(message.length, startedMs);
@@ -169,8 +225,10 @@ export class Departure {
     const { link, signal } = this.#options;
     // Seconds of compression, which nobody waits for who changed their mind.
     const delta = await abortable(encodeDelta(state.devicePath, basePath, DEVICE_LEVEL), signal);
+    const startedMs = performance.now();
     for (let at = 0; at < delta.length; at += DEVICE_PIECE_BYTES)
       await link.sendBytes("device", delta.subarray(at, at + DEVICE_PIECE_BYTES));
+    this.#rate.note(delta.length, startedMs);
     await link.send("deviceEnd", { whole: basePath === null, recording_paused: this.#recordingPaused });
   }
 
@@ -179,12 +237,13 @@ export class Departure {
     const { link, journal } = this.#options;
     const { ramDirty, diskDirty } = outgoing.source.stats;
     const needBytes = NEED_SPARE_BYTES + (ramDirty + diskDirty) * NEED_BYTES_PER_BLOCK;
-    const { payloads: need, end } = await collectFrames(link, "need", "needEnd", needBytes);
+    const unwatch = this.#watchReplay();
+    const { payloads: need, end } = await collectFrames(link, "need", "needEnd", needBytes).finally(unwatch);
     this.#blocks = decodeMessage("needEnd", end);
     journal.advance("ship");
     // Waiting for the replay is not part of any phase of this side.
     clock.next();
-    const level = this.#options.level ?? residualLevel(this.#rate.bitsPerSecond);
+    const level = this.#level();
     for await (const frame of outgoing.source.residual(need, level)) await link.sendBytes("residual", frame);
     await link.sendBytes("residualEnd");
     return level;

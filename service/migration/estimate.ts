@@ -1,8 +1,7 @@
 import type { WorkspaceStatus } from "../../protocol/control.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
+import { median } from "./learn.ts";
 
-/** How many of the newest moves an estimate is made from. */
-export const ESTIMATED_FROM = 3;
 const BLOCK_BYTES = 4096;
 /** A shorter session, or less written, says nothing about a longer one. */
 const MIN_RECORDED_S = 10;
@@ -27,8 +26,7 @@ export interface MoveEstimate {
 export function estimateMove(now: BeforeMove, moves: readonly MigrationReport[]): MoveEstimate | null {
   const told = moves.map((move) => scaled(now, move));
   if (told.length === 0) return null;
-  const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
-  return { bytes: Math.round(median(told.map(({ bytes }) => bytes))), seconds: median(told.map(({ seconds }) => seconds)) };
+  return { bytes: Math.round(median(told.map(({ bytes }) => bytes)) ?? 0), seconds: median(told.map(({ seconds }) => seconds)) ?? 0 };
 }
 
 function scaled({ log, writtenBytes }: BeforeMove, { bytes, blocks, phases, recorded_s: recordedS }: MigrationReport): MoveEstimate {

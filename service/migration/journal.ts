@@ -1,5 +1,5 @@
 import { HomewardError } from "../../common/errors.ts";
-import type { MigrationReport } from "../../protocol/report.ts";
+import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { MigrationRow } from "../../protocol/control.ts";
 import type { MigrationChange, NewMigration } from "../store/migrations-table.ts";
 import type { Store } from "../store/store.ts";
@@ -66,13 +66,18 @@ abstract class Journal<State extends string, Event extends string> {
     if (measurement === null) throw new HomewardError("INTERNAL", "a migration does not end as a measurement");
     this.#store.transaction(() => {
       this.#store.migrations.insert({ ...measurement.row, state: measurement.state, root: report.root_source });
-      this.#store.migrations.update(this.id, { report });
+      this.#store.migrations.update(this.id, { report, mode: report.mode });
     });
     this.#measurement = null;
   }
 
   storeReport(report: MigrationReport): void {
-    if (this.#measurement === null) this.#store.migrations.update(this.id, { report });
+    if (this.#measurement === null) this.#store.migrations.update(this.id, { report, mode: report.mode });
+  }
+
+  /** What it turned out to be. */
+  noteMode(mode: MigrationMode): void {
+    if (this.#measurement === null) this.#store.migrations.update(this.id, { mode });
   }
 }
 

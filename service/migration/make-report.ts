@@ -1,7 +1,7 @@
 import type { ByteCounter } from "../../protocol/wire.ts";
 import { FRAMES, frameBytes } from "../../protocol/wire.ts";
 import { encodeMessage, type Message } from "../../protocol/wire/messages.ts";
-import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
+import type { MigrationReport } from "../../protocol/report.ts";
 import type { Departed } from "./departure.ts";
 
 export interface ReportFacts {
@@ -10,7 +10,6 @@ export interface ReportFacts {
   readonly from: string;
   readonly to: string;
   readonly kind: "migration" | "measurement";
-  readonly mode: MigrationMode;
   readonly base: string;
   readonly owner: string;
   readonly hold: boolean;
@@ -34,7 +33,8 @@ export function makeReport(facts: ReportFacts, bytes: ByteCounter): MigrationRep
     from: facts.from,
     to: facts.to,
     kind: facts.kind,
-    mode: facts.mode,
+    mode: departed.mode,
+    choice: departed.choice,
     verified: prepared.root === manifest.root,
     base_root: facts.base,
     root_source: manifest.root,
@@ -62,6 +62,16 @@ export function makeReport(facts: ReportFacts, bytes: ByteCounter): MigrationRep
     notes: notes.slice(0, 20).map((note) => note.slice(0, 500)),
     finished_at: new Date().toISOString(),
   };
+}
+
+/** Of a move, what may be spent on telling the other host how its mode was chosen. */
+const TOLD_SHARE = 1 / 100;
+
+/** What the other host is told: all of it, but how overlay was chosen only where that costs next to nothing. */
+export function toldReport(report: MigrationReport): MigrationReport {
+  const { choice, mode, bytes } = report;
+  const costs = Buffer.byteLength(JSON.stringify(choice));
+  return mode === "overlay" && costs > bytes.total * TOLD_SHARE ? { ...report, choice: null } : report;
 }
 
 /** The report as it has to be to count the message that carries it to the other host, too. */

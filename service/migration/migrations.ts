@@ -3,11 +3,12 @@ import type { Duplex } from "node:stream";
 import { HomewardError, toHomewardError } from "../../common/errors.ts";
 import type { Progress } from "../../common/progress.ts";
 import type { MigrationRow } from "../../protocol/control.ts";
-import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
+import type { AskedMode, MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Workspace } from "../workspaces/workspace.ts";
 import { requireNotMigrating } from "./admission.ts";
 import { Arrivals } from "./arrivals.ts";
+import { LEARNED_FROM, learnFrom } from "./learn.ts";
 import type { AtRest } from "./departure.ts";
 import { SourceJournal } from "./journal.ts";
 import { LinkSessions } from "./link-sessions.ts";
@@ -21,7 +22,9 @@ export interface MigrationRequest {
   readonly workspace: string;
   /** Name of a host in `ctx.peers`. */
   readonly peer: string;
-  readonly mode: MigrationMode;
+  readonly mode: AskedMode;
+  /** With "auto": bytes alone count. */
+  readonly metered: boolean;
   /** The destination takes the workspace and does not start it. */
   readonly hold: boolean;
   /** Level of packing of the residual, 1 to MODEL_LEVEL; chosen from the measured link when not given. */
@@ -33,7 +36,8 @@ export interface MeasureRequest {
   /** A stored generation whose parent both hosts hold. */
   readonly root: string;
   readonly peer: string;
-  readonly mode: MigrationMode;
+  readonly mode: AskedMode;
+  readonly metered: boolean;
   readonly level?: number;
 }
 
@@ -71,10 +75,11 @@ export class Migrations {
     const workspace = this.#ctx.workspaces.get(request.workspace);
     requireMovable(this.#ctx, workspace, request.peer);
     await this.#requireIntact(workspace, workspace.base, options);
+    const mode = request.mode === "auto" ? await this.#offerable(workspace) : request.mode;
     // Again, because that may have taken a while; from here to the row nothing can come between.
     const base = requireMovable(this.#ctx, workspace, request.peer);
-    const { mode, hold } = request;
-    const job = this.#job(request, "migration", base, options);
+    const { hold } = request;
+    const job = this.#job(request, mode, "migration", base, options);
     return this.#run(request.workspace, {
       ...job,
       hold,
@@ -104,7 +109,8 @@ export class Migrations {
         hint: "Use the workspace, then seal it again.",
       });
     for (const root of [parent, request.root]) await this.#requireIntact(workspace, root, options);
-    const log = await this.#log(workspace, parent, request.mode);
+    const mode = request.mode === "auto" ? "replay" : request.mode;
+    const log = await this.#log(workspace, parent, mode);
     if (request.mode === "replay" && log.log.length === 0)
       throw new HomewardError("NOT_FOUND", `the input log that leads to ${request.root.slice(0, 12)} is not kept`, {
         hint: "Measure with --mode overlay.",
@@ -113,7 +119,7 @@ export class Migrations {
     const letGo = this.#ctx.store.generations.hold(request.root);
     try {
       return await this.#run(request.workspace, {
-        ...this.#job(request, "measurement", parent, options),
+        ...this.#job(request, mode, "measurement", parent, options),
         hold: true,
         overlayPath: layers[0] ?? devicePath,
         devicePath,
@@ -135,11 +141,20 @@ export class Migrations {
     });
   }
 
+  /** What "auto" begins with: where there may be something to replay, the other host makes a twin ready meanwhile. */
+  async #offerable(workspace: Workspace): Promise<MigrationMode> {
+    if (workspace.base === null) return "overlay";
+    // One that cannot be read says so later.
+    const summary = await workspace.inputLog.summary(workspace.base).catch(() => null);
+    return summary?.events === 0 ? "overlay" : "replay";
+  }
+
   /** A log that cannot be read costs bytes: nothing is replayed then. */
   async #log(workspace: Workspace, base: string, mode: MigrationMode): Promise<Pick<AtRest, "log" | "notes">> {
     if (mode === "overlay") return { log: [], notes: [] };
     try {
-      return { log: await workspace.inputLog.segments(base), notes: [] };
+      const log = await workspace.inputLog.segments(base);
+      return { log, notes: log.length === 0 ? ["nothing was recorded, so nothing was replayed"] : [] };
     } catch (thrown) {
       const error = toHomewardError(thrown);
       if (error.code !== "DAMAGED") throw error;
@@ -151,12 +166,13 @@ export class Migrations {
   /** What migrations and measurements have in common; the durable row exists when this returns. */
   #job(
     request: MigrationRequest | MeasureRequest,
+    mode: MigrationMode,
     kind: "migration" | "measurement",
     base: string,
     options: JobOptions,
   ): Omit<SourceJobOptions, "hold" | "overlayPath" | "devicePath" | "atRest" | "goOn"> {
     const id = randomUUID();
-    const { workspace, peer, mode } = request;
+    const { workspace, peer, metered } = request;
     const clickedMs = performance.now();
     const generation = this.#ctx.store.generations.require(base);
     const journal = SourceJournal.begin(this.#ctx.store, { id, workspace, kind, peer, mode, base });
@@ -166,6 +182,7 @@ export class Migrations {
       workspace,
       peer,
       mode,
+      auto: request.mode === "auto" ? { metered, clickedMs, learned: learnFrom(this.#ctx.store.migrations.reportsWith(workspace, peer, LEARNED_FROM)) } : null,
       level: request.level ?? null,
       base: generation,
       journal,

@@ -37,7 +37,7 @@ export interface StateAtRest {
 export interface OutgoingOptions {
   readonly state: StateAtRest;
   readonly base: GenerationRecord;
-  /** Whether the destination replays, and so has a twin. */
+  /** Whether the destination replays, and so has a twin, where the index is not told. */
   readonly hasTwin: boolean;
   /** Private folder for sockets. */
   readonly runDir: string;

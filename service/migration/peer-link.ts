@@ -61,6 +61,7 @@ export class PeerLink {
   #unsaidBytes = 0;
   #onAck: (() => void)[] = [];
   #onProgress: ((update: ProgressUpdate) => void) | null = null;
+  #onStopReplay: (() => void) | null = null;
   #closing = false;
 
   /** A link that begins with this connection. @param session its name, whoever gave it */
@@ -95,6 +96,11 @@ export class PeerLink {
   /** Where progress messages of the other side go; they are never received as frames. */
   set onProgress(listener: ((update: ProgressUpdate) => void) | null) {
     this.#onProgress = listener;
+  }
+
+  /** Called when the other side does not want to wait for a replay any longer; it may say so several times. */
+  set onStopReplay(listener: (() => void) | null) {
+    this.#onStopReplay = listener;
   }
 
   /** From now on a lost connection does not end this link. Both sides do so at the same frame. */
@@ -286,6 +292,9 @@ export class PeerLink {
         return;
       case "progress":
         this.#onProgress?.(fromWireProgress(decodeMessage("progress", payload)));
+        return;
+      case "stopReplay":
+        this.#onStopReplay?.();
         return;
       case "ack":
         if (payload.length !== 4) throw unexpected("ack", "a count", this.peer);

@@ -7,11 +7,12 @@ import type { MigrationMode, MigrationReport } from "../../protocol/report.ts";
 import { decodeMessage, type Message } from "../../protocol/wire/messages.ts";
 import type { ServiceContext } from "../context.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
+import type { AutoOptions } from "./auto-mode.ts";
 import { mayGoOn } from "./decisions.ts";
 import { Departure, type AtRest, type Departed } from "./departure.ts";
 import { removeIncoming } from "./incoming-files.ts";
 import type { SourceJournal } from "./journal.ts";
-import { countingItself, makeReport } from "./make-report.ts";
+import { countingItself, makeReport, toldReport } from "./make-report.ts";
 import { inOrder } from "./orders.ts";
 import { PeerLink } from "./peer-link.ts";
 import type { ReleasedData, Settlement } from "./settlement.ts";
@@ -27,7 +28,10 @@ export interface SourceJobOptions {
   readonly kind: "migration" | "measurement";
   readonly workspace: string;
   readonly peer: string;
+  /** The one that is offered. */
   readonly mode: MigrationMode;
+  /** Where the source chooses once it knows more; null where the mode was asked for. */
+  readonly auto: AutoOptions | null;
   readonly hold: boolean;
   readonly level: number | null;
   readonly base: GenerationRecord;
@@ -152,7 +156,7 @@ export class SourceJob {
   }
 
   async #exchange(link: PeerLink): Promise<Departed> {
-    const { id, kind, peer, workspace, base, journal, level } = this.#options;
+    const { id, kind, peer, workspace, base, journal, mode, auto, level } = this.#options;
     const progress = new WaitingProgress(this.#options.progress, peer);
     const signal = AbortSignal.any([this.#options.signal, link.signal]);
     link.onProgress = (update) => {
@@ -179,12 +183,18 @@ export class SourceJob {
       id,
       base,
       journal,
+      mode,
+      auto,
       level,
       atRest: () => this.#options.atRest(signal),
       keeps: kind === "migration" ? "generation" : "nothing",
       progress,
       signal,
     });
+    link.onProgress = (update) => {
+      progress.update(update);
+      departure.heard(update);
+    };
     this.#ctx.activity.count(workspace, () => ({ bytes: link.bytes.toJSON(), blocks: departure.blocks }));
     const departed = await departure.run();
     journal.advance("peer-prepared");
@@ -241,9 +251,10 @@ export class SourceJob {
     const notes: string[] = [];
     const done = await this.#finishOver(link, notes);
     await this.#noteShipped(departed);
-    const report = countingItself(this.#report(link, departed, done, notes));
+    const told = countingItself(toldReport(this.#report(link, departed, done, notes)));
+    const report = { ...told, choice: departed.choice };
     journal.storeReport(report);
-    await link.send("report", report).catch((error: unknown) => {
+    await link.send("report", told).catch((error: unknown) => {
       this.#ctx.log.warn({ err: error, migration: id }, "the destination did not get the report");
     });
     return report;
@@ -298,8 +309,9 @@ export class SourceJob {
   async #measured(link: PeerLink, departed: Departed): Promise<MigrationReport> {
     const { journal, id } = this.#options;
     await this.#noteShipped(departed);
-    const report = countingItself(this.#report(link, departed, null, []));
-    await link.send("report", report);
+    const told = countingItself(toldReport(this.#report(link, departed, null, [])));
+    const report = { ...told, choice: departed.choice };
+    await link.send("report", told);
     journal.finishMeasurement(report, "measure");
     await removeIncoming(this.#ctx, id);
     return report;
@@ -311,7 +323,7 @@ export class SourceJob {
     done: Message<"done"> | null,
     notes: readonly string[],
   ): MigrationReport {
-    const { id, workspace, peer, kind, mode, base, hold, clickedMs } = this.#options;
+    const { id, workspace, peer, kind, base, hold, clickedMs } = this.#options;
     return makeReport(
       {
         id,
@@ -319,7 +331,6 @@ export class SourceJob {
         from: this.#ctx.hostName,
         to: peer,
         kind,
-        mode,
         base: base.root,
         owner: kind === "migration" ? peer : this.#ctx.hostName,
         hold,

@@ -28,6 +28,8 @@ export interface TwinRunOptions extends Omit<TwinOptions, "signal"> {
   readonly log: Promise<readonly Buffer[]>;
   /** The log is complete and the twin starts on it; what it shows from then on. */
   readonly onReplay: (pictures: ReplayPictures) => void;
+  /** The source does not want to wait for the replay any longer. */
+  readonly enough: AbortSignal;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -41,6 +43,8 @@ export class TwinRun {
   #open: OpenTwin | null = null;
   #replay: Prepared["replay"] = null;
   #replayMs = 0;
+  /** Nothing was sent to be replayed, or nobody waits for it any more. */
+  #isUnwanted = false;
 
   constructor(ctx: ServiceContext, options: TwinRunOptions) {
     this.#ctx = ctx;
@@ -53,15 +57,14 @@ export class TwinRun {
     try {
       this.#twin = await this.#prepare();
       const events = await this.#readLog();
-      if (events.length === 0) this.#notes.push("nothing was recorded, so nothing was replayed");
-      else {
+      if (events.length > 0) {
         await this.#play(this.#twin, events);
         const files = await this.#options.files;
         this.#open = await this.#twin.open(files.baseRam, files.baseDisk, this.#options);
       }
     } catch (error) {
       throwIfAborted(signal);
-      this.#note("the twin could not be used", error);
+      if (!this.#isUnwanted) this.#note("the twin could not be used", error);
       // What it took of disk and memory may be what the workspace itself needs.
       await this.destroy();
     }
@@ -82,8 +85,18 @@ export class TwinRun {
   async #prepare(): Promise<Twin> {
     const late = new AbortController();
     const ready = new AbortController();
-    this.#options.log
-      .then(() => delay(READY_AFTER_LOG_MS, ready.signal))
+    const { log, enough } = this.#options;
+    const drop = (): void => {
+      this.#isUnwanted = true;
+      late.abort(new HomewardError("CANCELLED", "nothing is to be replayed"));
+    };
+    if (enough.aborted) drop();
+    enough.addEventListener("abort", drop, { signal: ready.signal });
+    log
+      .then((segments) => {
+        if (segments.length === 0) drop();
+        return delay(READY_AFTER_LOG_MS, ready.signal);
+      })
       .then(
         () => {
           late.abort(new HomewardError("TIMEOUT", "it was not ready in time"));
@@ -131,6 +144,21 @@ export class TwinRun {
       this.#ctx.log.error({ err: error, migration: this.#options.migrationId }, "ending the twin");
     }
   }
+}
+
+/** As much of a replay's path as is told of one that saved nothing, in bytes; it is told twice, there and back. */
+const PATH_BYTES = 800;
+
+/**
+ * The account of a replay: where it kept to its path and where not, as far as telling it takes no more than what it saved.
+ * @param savedBytes that did not have to be sent
+ */
+export function briefly(replay: Prepared["replay"], savedBytes: number): Prepared["replay"] {
+  if (replay === null) return null;
+  const { path } = replay.outcome;
+  let bytes = 0;
+  const told = path.filter((segment) => (bytes += Buffer.byteLength(JSON.stringify(segment))) <= Math.max(PATH_BYTES, savedBytes / 2));
+  return { ...replay, outcome: { ...replay.outcome, path: told } };
 }
 
 function replayResult(report: ReplayReport): Prepared["replay"] {

@@ -37,6 +37,8 @@ export interface TwinOptions {
 export interface TwinReplay extends TwinWork {
   /** It begins; what it shows from now on, also when it is over. */
   readonly onReplay: (pictures: ReplayPictures) => void;
+  /** Ends the replay where it is; the twin is as useful as it got. */
+  readonly enough: AbortSignal;
 }
 
 export interface TwinWork {
@@ -169,6 +171,7 @@ export class Twin {
         },
         speed: guessedSpeed(),
         signal,
+        enough: options.enough,
         progress: options.progress,
       });
       return await abortable(report, signal);

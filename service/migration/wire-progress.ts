@@ -2,20 +2,25 @@ import type { Progress, ProgressUpdate } from "../../common/progress.ts";
 import type { Message } from "../../protocol/wire/messages.ts";
 import type { PeerLink } from "./peer-link.ts";
 
-/** On a link of 1 Mbit/s a message of 80 bytes a second is not felt. */
+/** On a link of 1 Mbit/s a message of 60 bytes a second is not felt; … */
 const INTERVAL_MS = 1000;
+/** … of a phase that takes minutes they would add up, so there they come rarer: after this share of the time it has lasted. */
+const RARER = 1 / 5;
+const MAX_INTERVAL_MS = 15_000;
 /** A new phase is told sooner. */
 const PHASE_INTERVAL_MS = 100;
 
 /** Shows the other host how far this one is, rarely enough to cost next to nothing; the newest is never left out. */
 export class WireProgress implements Progress {
-  readonly #link: PeerLink;
+  readonly #link: Pick<PeerLink, "send" | "isFull" | "signal">;
   #phase = "";
   #sentMs = -Infinity;
+  /** When the phase was told first. */
+  #phaseMs = -Infinity;
   #waiting: ProgressUpdate | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(link: PeerLink) {
+  constructor(link: Pick<PeerLink, "send" | "isFull" | "signal">) {
     this.#link = link;
   }
 
@@ -24,7 +29,9 @@ export class WireProgress implements Progress {
     this.#waiting = update;
     if (this.#timer !== null && !isNewPhase) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
-    const dueMs = this.#sentMs + (update.phase === this.#phase ? INTERVAL_MS : PHASE_INTERVAL_MS);
+    const lastedMs = performance.now() - this.#phaseMs;
+    const intervalMs = Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, lastedMs * RARER));
+    const dueMs = this.#sentMs + (update.phase === this.#phase ? intervalMs : PHASE_INTERVAL_MS);
     this.#timer = setTimeout(
       () => {
         this.#timer = null;
@@ -39,8 +46,9 @@ export class WireProgress implements Progress {
     // While the link is full, what is waiting in it matters more.
     if (update === null || this.#link.signal.aborted || this.#link.isFull) return;
     this.#waiting = null;
-    this.#phase = update.phase;
     this.#sentMs = performance.now();
+    if (update.phase !== this.#phase) this.#phaseMs = this.#sentMs;
+    this.#phase = update.phase;
     const { phase, done, total, unit } = update;
     const message = { phase: phase.slice(0, 40), done: Math.round(done), unit };
     this.#link

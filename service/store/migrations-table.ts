@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { HomewardError } from "../../common/errors.ts";
 import { migrationRowSchema, type MigrationRow, type MigrationSummary } from "../../protocol/control.ts";
-import { migrationReportSchema, type MigrationReport } from "../../protocol/report.ts";
+import { migrationReportSchema, type MigrationMode, type MigrationReport } from "../../protocol/report.ts";
 import { numberOrNull, now, stored, storedJson, text, textOrNull, type Database, type Row } from "./database.ts";
 
 /** States in which nothing is left to be done; `unfinished` leaves them out. */
@@ -14,6 +14,7 @@ export type NewMigration = Omit<MigrationRow, "startedAt" | "updatedAt" | "error
 };
 
 export interface MigrationChange {
+  readonly mode?: MigrationMode;
   readonly state?: string;
   readonly root?: string | null;
   readonly error?: string | null;
@@ -78,7 +79,8 @@ export class MigrationsTable {
     return this.#db.transaction(() => {
       const before = this.#require(id);
       this.#db.run(
-        "UPDATE migrations SET state = ?, root = ?, error = ?, updated_at = ? WHERE id = ?",
+        "UPDATE migrations SET mode = ?, state = ?, root = ?, error = ?, updated_at = ? WHERE id = ?",
+        change.mode ?? before.mode,
         change.state ?? before.state,
         change.root === undefined ? before.root : change.root,
         change.error === undefined ? before.error : (change.error?.slice(0, 4000) ?? null),

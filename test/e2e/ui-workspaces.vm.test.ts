@@ -144,8 +144,11 @@ describe("moving", () => {
     const { page } = tab;
     const migrate = card().getByRole("button", { name: `Migrate to far: ${WORKSPACE}` });
     const confirm = page.getByRole("button", { name: "Migrate now" });
+    // Which leaves time to cancel it.
+    const repeat = (): Promise<unknown> => page.getByLabel("What counts").selectOption("replay");
     const backToCard = (): Promise<void> => page.getByRole("link", { name: "Workspaces", exact: true }).click();
     await migrate.click();
+    await repeat();
     await confirm.click();
     await page.getByRole("heading", { name: `Moving ${WORKSPACE} to far` }).waitFor();
     await backToCard();
@@ -153,6 +156,7 @@ describe("moving", () => {
     await migrate.waitFor();
     expect((await hosts.near.workspace()).owner).toBe("here");
     await migrate.click();
+    await repeat();
     await confirm.click();
     await page.getByRole("heading", { name: `Moving ${WORKSPACE} to far` }).waitFor();
     await backToCard();

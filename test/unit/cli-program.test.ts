@@ -57,7 +57,7 @@ describe("usage errors", () => {
     [["status", "--jsn"], /unknown option '--jsn'\n.*Did you mean --json\?.*homeward status --help/],
     [["--state", "/x"], /no command was given/],
     [["migrate", "work"], /missing required argument 'host'/],
-    [["migrate", "work", "home", "--mode", "magic"], /one of replay, overlay/],
+    [["migrate", "work", "home", "--mode", "magic"], /one of auto, replay, overlay/],
     [["migrate", "work", "home", "--level", "21"], /from 1 to 20/],
     [["power", "work", "explode"], /powerdown, reset, off/],
     [["status", "--frobnicate"], /unknown option/],
@@ -152,10 +152,12 @@ describe("with a service", () => {
       },
     });
     await run(["migrate", "work", "home"]);
+    await run(["migrate", "work", "home", "--metered"]);
     await run(["migrate", "work", "home", "--mode", "overlay", "--hold", "--level", "7"]);
     expect(seen).toEqual([
-      { workspace: "work", peer: "home", mode: "replay", hold: false, detached: false },
-      { workspace: "work", peer: "home", mode: "overlay", hold: true, detached: false, level: 7 },
+      { workspace: "work", peer: "home", mode: "auto", metered: false, hold: false, detached: false },
+      { workspace: "work", peer: "home", mode: "auto", metered: true, hold: false, detached: false },
+      { workspace: "work", peer: "home", mode: "overlay", metered: false, hold: true, detached: false, level: 7 },
     ]);
   });
 

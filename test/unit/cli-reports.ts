@@ -1,5 +1,5 @@
 import type { Explained, Hosts, MigrationRow, MigrationSummary, PairedHost, ServiceStatus, WorkspaceStatus } from "../../protocol/control.ts";
-import type { MigrationReport } from "../../protocol/report.ts";
+import type { MigrationReport, ModeChoice } from "../../protocol/report.ts";
 
 /** Valid messages of the service, to be changed where a test needs it. */
 export const WORKSPACE_STATUS: WorkspaceStatus = {
@@ -83,6 +83,15 @@ export const MIGRATION_ROW: MigrationRow = {
 
 export const MIGRATION_SUMMARY: MigrationSummary = { ...MIGRATION_ROW, bytes: 547_176, seconds: 42.5 };
 
+export const MODE_CHOICE: ModeChoice = {
+  metered: true,
+  why: "replay: about 560 kB and 45 s instead of 2.40 MB and 30 s by overlay",
+  replay: { bytes: 561_000, seconds: 45.1 },
+  overlay: { bytes: 2_412_000, seconds: 30.2 },
+  bits_per_s: 1_010_000,
+  stopped: null,
+};
+
 export const MIGRATION_REPORT: MigrationReport = {
   id: "5f0c6f5e-7a05-4d0a-9d39-0f2c1b6a7e11",
   workspace: "work",
@@ -90,6 +99,7 @@ export const MIGRATION_REPORT: MigrationReport = {
   to: "home",
   kind: "migration",
   mode: "replay",
+  choice: null,
   verified: true,
   base_root: "aa".repeat(32),
   root_source: "bb".repeat(32),

@@ -9,7 +9,7 @@ import { migrationsText, reportText } from "../../cli/text/report.ts";
 import { nextStep, statusText } from "../../cli/text/status.ts";
 import { workspaceText } from "../../cli/text/workspace.ts";
 import { nameSchema, type WorkspaceStatus } from "../../protocol/control.ts";
-import { EXPLAINED, MIGRATION_REPORT, MIGRATION_ROW, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { EXPLAINED, MIGRATION_REPORT, MIGRATION_ROW, MIGRATION_SUMMARY, MODE_CHOICE, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 
 const NOW = new Date("2026-01-02T06:30:00.000Z");
 
@@ -147,6 +147,18 @@ describe("reportText", () => {
         "  steps 43 to 66  came back      the screen was as recorded",
       ].join("\n"),
     );
+  });
+
+  it("shows what was expected of either way where the choice was left to the service, beside what came out", () => {
+    const text = reportText({ ...MIGRATION_REPORT, choice: MODE_CHOICE });
+    expect(text).toContain(`Chosen, on a metered link: ${MODE_CHOICE.why}\n`);
+    expect(text).toMatch(/^ {2}expected of a replay +561 kB +45 s$/m);
+    expect(text).toMatch(/^ {2}expected of overlay +2\.41 MB +30 s$/m);
+    expect(text).toMatch(/^ {2}came out, by replay +547 kB +43 s$/m);
+    expect(reportText(MIGRATION_REPORT)).not.toContain("expected of");
+    const stopped = reportText({ ...MIGRATION_REPORT, choice: { ...MODE_CHOICE, replay: null, metered: false, stopped: "at 3 %: why" } });
+    expect(stopped).toContain(`Chosen: ${MODE_CHOICE.why}\nThe replay was ended at 3 %: why.\n`);
+    expect(stopped).not.toContain("expected of a replay");
   });
 
   it("does not hide that nothing was verified, or replayed", () => {

@@ -1,5 +1,5 @@
 import { duplexPair, type Duplex } from "node:stream";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { delay } from "../../common/abort.ts";
 import { HomewardError } from "../../common/errors.ts";
 import type { ProgressUpdate } from "../../common/progress.ts";
@@ -92,6 +92,23 @@ describe("a link", () => {
     expect(seen).toEqual([{ phase: "replay", done: 1, total: 9, unit: "steps" }]);
   });
 
+  it("hands on that a replay is not waited for any longer, between any two frames", async () => {
+    const { a, b } = await links();
+    let told = 0;
+    b.onStopReplay = () => told++;
+    await a.sendBytes("residual", Buffer.alloc(10));
+    await a.sendBytes("stopReplay");
+    await a.sendBytes("stopReplay");
+    await a.sendBytes("residualEnd");
+    expect((await b.receive()).name).toBe("residual");
+    expect((await b.receive()).name).toBe("residualEnd");
+    expect(told).toBe(2);
+    // Who has no replay does not mind.
+    await b.sendBytes("stopReplay");
+    await b.sendBytes("needEnd");
+    expect((await a.receive()).name).toBe("needEnd");
+  });
+
   it("shows progress rarely, but every phase and the newest of it", async () => {
     const { a, b } = await links();
     const shown = new WireProgress(a);
@@ -107,6 +124,32 @@ describe("a link", () => {
     expect(seen.length).toBeLessThanOrEqual(4);
     expect(seen[0]?.phase).toBe("copy");
     shown.stop();
+  });
+
+  it("shows less and less of a phase that takes minutes", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    try {
+      let sent = 0;
+      const send = (): Promise<void> => {
+        sent++;
+        return Promise.resolve();
+      };
+      const shown = new WireProgress({ send, isFull: false, signal: new AbortController().signal });
+      const sentAfter = (seconds: number): number => {
+        for (let done = 0; done < seconds * 10; done++) {
+          shown.update({ phase: "replay", done, unit: "steps" });
+          vi.advanceTimersByTime(100);
+        }
+        return sent;
+      };
+      // A move without gain is to cost no hundredth more for what is told of it: 60 bytes a message.
+      expect(sentAfter(60)).toBeGreaterThan(10);
+      expect(sent).toBeLessThan(22);
+      expect(sentAfter(540)).toBeLessThan(60);
+      shown.stop();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("says what it expected", async () => {

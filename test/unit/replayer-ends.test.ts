@@ -21,6 +21,40 @@ describe("ends and bounds", () => {
     expect(desktop.received[3]?.what).toBe(desktop.received[2]?.what.replace("+", "-"));
   });
 
+  test("is no failure when it is enough, wherever that comes, and lets go of what it holds", async () => {
+    const { events } = await record({}, shellThenEditor);
+    for (const inputs of [0, 3, 9]) {
+      const enough = new AbortController();
+      const clock = new SimulatedClock();
+      const desktop = new FakeDesktop(clock);
+      const key = desktop.key.bind(desktop);
+      desktop.key = (down, keysym) => {
+        key(down, keysym);
+        if (desktop.received.length === inputs) enough.abort();
+      };
+      if (inputs === 0) enough.abort();
+      const settled = (): Promise<void> => Promise.reject(new Error("not waited for"));
+      const report = await clock.run(replay({ events, screen: desktop, sink: desktop, clock, enough: enough.signal, settled }));
+      expect(report).toMatchObject({ gaveUp: "waiting for the rest did not pay any more", recordedEvents: expect.any(Number) as number });
+      expect(report.events).toBe(inputs);
+      const held = desktop.received.map(({ what }) => what).filter((what) => /^[+-]/.test(what));
+      expect(held.filter((what) => what.startsWith("+"))).toHaveLength(held.filter((what) => what.startsWith("-")).length);
+    }
+  });
+
+  test("is over at once when it is enough while the disk settles", async () => {
+    const { events } = await record({}, shellThenEditor);
+    const enough = new AbortController();
+    const clock = new SimulatedClock();
+    const desktop = new FakeDesktop(clock);
+    const settled = (): Promise<void> => {
+      enough.abort();
+      return new Promise(() => undefined);
+    };
+    const report = await clock.run(replay({ events, screen: desktop, sink: desktop, clock, enough: enough.signal, settled }));
+    expect(report.gaveUp).toBeNull();
+  });
+
   test("a paused recording ends the replay there", async () => {
     const { events } = await record({}, async (person, recorder) => {
       await person.look(1000);

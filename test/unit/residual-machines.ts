@@ -141,6 +141,8 @@ export interface ExchangeOptions {
   readonly level?: number;
   readonly hashBits?: number;
   readonly signal?: AbortSignal;
+  /** What is done with the source before the exchange begins. */
+  readonly before?: (source: ResidualSource) => Promise<void>;
   /** Changes messages on their way. */
   readonly tamper?: (name: MessageName, message: Buffer) => Buffer;
 }
@@ -205,6 +207,7 @@ export async function exchange(lab: Lab, options: ExchangeOptions): Promise<Exch
   });
 
   try {
+    await options.before?.(source);
     for await (const message of source.index()) await sink.addIndex(tamper("index", message));
     const need = (await sink.resolve()).map((message) => tamper("need", message));
     for await (const frame of source.residual(need, level)) await sink.addResidual(tamper("frame", frame));

@@ -109,6 +109,7 @@ describe("migrations", () => {
     expect(table.update(row.id, { error: "x".repeat(9000) }).error).toHaveLength(4000);
     expect(table.update(row.id, { error: null, data: [2] })).toMatchObject({ error: null, root: rootOf("b") });
     expect(table.data(row.id)).toEqual([2]);
+    expect(table.update(row.id, { mode: "overlay" })).toMatchObject({ mode: "overlay", state: "suspended", root: rootOf("b") });
     expect(table.report(row.id)).toBeNull();
     expect(table.newestReported()).toBeNull();
   });
@@ -133,6 +134,9 @@ describe("migrations", () => {
       { bytes: null, seconds: null },
       { bytes: 547_176, seconds: 42.5 },
     ]);
+    expect(table.lastMove("w")).toEqual(MIGRATION_REPORT);
+    // As an earlier version wrote it, which knew of no choice.
+    db.run("UPDATE migrations SET report = json_remove(report, '$.choice') WHERE id = ?", id);
     expect(table.lastMove("w")).toEqual(MIGRATION_REPORT);
     expect(table.lastMove("other")).toBeNull();
   });

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { guideSteps, needsGuide } from "../../electron/renderer/pages/first-run/guide-steps.ts";
-import { changedBytes, savedText, stepsOnPath } from "../../electron/renderer/pages/history/describe-report.ts";
+import { changedBytes, choiceFacts, choiceSentences, savedText, stepsOnPath } from "../../electron/renderer/pages/history/describe-report.ts";
 import { checkAddress, checkId, draftOf, parseNames, probableAddress, rightsOf } from "../../electron/renderer/pages/hosts/check-pairing.ts";
 import { holdingsText, linkText, newestMoveWith } from "../../electron/renderer/pages/hosts/describe-host.ts";
 import { cpusOf, memoryBytesOf, nameAfter, settingsOf } from "../../electron/renderer/pages/new/import-draft.ts";
 import { formatHostId } from "../../protocol/host-id.ts";
-import { HOSTS, MIGRATION_REPORT, MIGRATION_SUMMARY, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
+import { HOSTS, MIGRATION_REPORT, MIGRATION_SUMMARY, MODE_CHOICE, SERVICE_STATUS, WORKSPACE_STATUS } from "./cli-reports.ts";
 
 const ID = formatHostId(createHash("sha256").update("far").digest());
 
@@ -48,6 +48,14 @@ describe("a report", () => {
     expect(changedBytes(MIGRATION_REPORT)).toBe((9880 + 5403) * 4096);
     expect(savedText(MIGRATION_REPORT)).toBe("547 kB instead of the 62.6 MB that had changed: 114 times less");
     expect(stepsOnPath(MIGRATION_REPORT.replay?.path ?? [])).toEqual({ same: 65, left: 2 });
+  });
+
+  it("says why it went that way, what was expected and what came out", () => {
+    expect(choiceSentences(MODE_CHOICE)).toEqual([MODE_CHOICE.why, "Bytes alone counted."]);
+    expect(choiceSentences({ ...MODE_CHOICE, metered: false, stopped: "at 3 %: why" })).toEqual([MODE_CHOICE.why, "The replay was ended at 3 %: why."]);
+    const lines = choiceFacts(MODE_CHOICE, MIGRATION_REPORT).map(({ name, values }) => `${name}: ${String(values)}`);
+    expect(lines).toEqual(["Expected of a replay: 561 kB in 45 s", "Expected without one: 2.41 MB in 30 s", "Came out: 547 kB in 43 s"]);
+    expect(choiceFacts({ ...MODE_CHOICE, replay: null }, MIGRATION_REPORT)).toHaveLength(2);
   });
 });
 

@@ -1,6 +1,6 @@
 import { formatBytes, formatCount, formatSeconds } from "../../../../common/quantities.ts";
 import type { MigrationSummary } from "../../../../protocol/control.ts";
-import type { MigrationReport, ReplayOutcome } from "../../../../protocol/report.ts";
+import type { MigrationReport, ModeChoice, ReplayOutcome } from "../../../../protocol/report.ts";
 import type { Bar } from "../../components/bar.ts";
 import { texts } from "../../texts/texts.ts";
 
@@ -56,6 +56,26 @@ export function originBars({ blocks }: MigrationReport): Bar[] {
 export function phaseBars({ phases }: MigrationReport): Bar[] {
   const names = texts.history.phases;
   return (Object.keys(names) as (keyof typeof names)[]).map((phase) => ({ name: names[phase], value: phases[phase] }));
+}
+
+/** Why it went the way it went, where that was left to the service. */
+export function choiceSentences({ why, metered, stopped }: ModeChoice): string[] {
+  const words = texts.history;
+  return [why, ...(metered ? [words.choiceMetered] : []), ...(stopped === null ? [] : [words.choiceStopped(stopped)])];
+}
+
+/** What was expected of either way, and what came out. */
+export function choiceFacts({ replay, overlay }: ModeChoice, { bytes, phases }: MigrationReport): { name: string; values: string[] }[] {
+  const words = texts.history;
+  const fact = (name: string, cost: ModeChoice["overlay"]): { name: string; values: string[] } => ({
+    name,
+    values: [words.cost(formatBytes(cost.bytes), formatSeconds(cost.seconds))],
+  });
+  return [
+    ...(replay === null ? [] : [fact(words.expected.replay, replay)]),
+    fact(words.expected.overlay, overlay),
+    fact(words.cameOut, { bytes: bytes.total, seconds: phases.click_to_usable_s }),
+  ];
 }
 
 /** How the replay went, in sentences. */

@@ -15,7 +15,7 @@ import { call, serviceState, status } from "../../control/service.ts";
 import { hrefOf } from "../../router.ts";
 import { ago, texts } from "../../texts/texts.ts";
 import type { PageParameters } from "../pages.ts";
-import { byteBars, originBars, outcomeOf, outcomeText, phaseBars, reasonOf, replaySentences, savedText } from "./describe-report.ts";
+import { byteBars, choiceFacts, choiceSentences, originBars, outcomeOf, outcomeText, phaseBars, reasonOf, replaySentences, savedText } from "./describe-report.ts";
 import { ExplainedPanel } from "./explained-panel.tsx";
 import { ReplayLine } from "./replay-line.tsx";
 import { saveText } from "./save-text.ts";
@@ -65,6 +65,14 @@ function Report({ report }: { readonly report: MigrationReport }): JSX.Element {
           {hold ? ` · ${words.held}` : ""}
         </p>
       </Panel>
+      {report.choice === null ? null : (
+        <Panel title={words.choiceTitle}>
+          {choiceSentences(report.choice).map((sentence) => (
+            <p key={sentence}>{sentence}</p>
+          ))}
+          <Facts facts={choiceFacts(report.choice, report)} />
+        </Panel>
+      )}
       <Panel title={words.replayTitle}>
         {replaySentences(report).map((sentence) => (
           <p key={sentence}>{sentence}</p>

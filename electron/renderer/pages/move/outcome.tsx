@@ -75,6 +75,7 @@ function Saved({ report, memoryBytes }: { readonly report: MigrationReport; read
       <ul>
         <li>{words.originLabel(formatBytes(home), formatBytes(replayed), formatBytes(sent))}</li>
         <li>{words.took(formatSeconds(phases.click_to_usable_s))}</li>
+        {report.choice === null ? null : <li>{words.chosen(report.choice.why)}</li>}
         {report.verified ? <li>{words.proved}</li> : null}
         {report.notes.map((note) => (
           <li key={note}>{note}</li>

@@ -4,12 +4,13 @@ import { useEffect } from "preact/hooks";
 import type { ControlResult, WorkspaceStatus } from "../../../../protocol/control.ts";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
+import { SelectField } from "../../components/field.tsx";
 import { ErrorNotice } from "../../components/notice.tsx";
 import { useAction } from "../../control/action.ts";
 import { call } from "../../control/service.ts";
 import { goTo } from "../../router.ts";
 import { texts } from "../../texts/texts.ts";
-import { beginMove } from "./begin-move.ts";
+import { beginMove, isWay, WAYS, type Way } from "./begin-move.ts";
 import { estimateText } from "./estimate-text.ts";
 import { layDown } from "./lay-down.ts";
 
@@ -26,6 +27,7 @@ export function MigrateDialog({ workspace, peer, onClose }: MigrateDialogProps):
   const action = useAction();
   const answer = useSignal<ControlResult<"estimate"> | null>(null);
   const isLacking = useSignal(false);
+  const way = useSignal<Way>("time");
   useEffect(() => {
     call("estimate", { workspace: name, peer }).then(
       (known) => {
@@ -47,7 +49,7 @@ export function MigrateDialog({ workspace, peer, onClose }: MigrateDialogProps):
     if (isLacking.value) {
       layDown(workspace, peer);
       onClose();
-    } else if (await action.run(() => beginMove(name, peer))) goTo("move", name);
+    } else if (await action.run(() => beginMove(name, peer, way.value))) goTo("move", name);
   };
   const leave = (): void => {
     // The state that it grew from is still being checked; nothing was suspended.
@@ -72,6 +74,17 @@ export function MigrateDialog({ workspace, peer, onClose }: MigrateDialogProps):
         {isLacking.value ? texts.layDown.lacking(peer) : estimateText(answer.value, peer)}
       </p>
       <p>{isLacking.value ? texts.layDown.lackingText : words.dialogText}</p>
+      {isLacking.value ? null : (
+        <SelectField
+          label={words.way}
+          value={way.value}
+          options={(Object.keys(WAYS) as Way[]).map((value) => ({ value, text: words.ways[value] }))}
+          disabled={action.busy.value}
+          onChange={(value) => {
+            if (isWay(value)) way.value = value;
+          }}
+        />
+      )}
       <ErrorNotice error={action.error.value} onDismiss={action.dismiss} />
     </Dialog>
   );

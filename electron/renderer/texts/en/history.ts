@@ -32,6 +32,12 @@ export const history = {
   notSavedText: (sent: string, copy: string) => `${sent}, of ${copy} that had changed`,
   checkpointsMatched: "Checkpoints matched",
   checkpointsOf: (matched: number, total: number) => `${matched} of ${total}`,
+  choiceTitle: "The way that was chosen",
+  choiceMetered: "Bytes alone counted.",
+  choiceStopped: (why: string) => `The replay was ended ${why}.`,
+  expected: { replay: "Expected of a replay", overlay: "Expected without one" },
+  cameOut: "Came out",
+  cost: (bytes: string, time: string) => `${bytes} in ${time}`,
   replayTitle: "The replay",
   replayNone: "Nothing was replayed.",
   replayText: (events: string, recorded: string, think: string, replayed: string) =>

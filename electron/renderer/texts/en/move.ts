@@ -43,6 +43,7 @@ export const move = {
   saved: (sent: string, whole: string) => `${sent} were sent instead of ${whole}.`,
   savedHow: (memory: string, disk: string | null) => `Copying would have been ${memory} of memory${disk === null ? "" : ` and ${disk} of changed disk`}, before compression.`,
   took: (time: string) => `From the click to the usable machine: ${time}`,
+  chosen: (why: string) => `Chosen ${why}`,
   proved: "What arrived is bit for bit what was sent (SHA-256).",
   notProved: "The report came before the end; the state was checked on the other host.",
   cancelled: "The move was stopped",
@@ -57,4 +58,12 @@ export const move = {
   estimateUnknown: "What it will take is not known yet: no move between these two hosts was measured.",
   estimating: "Working out what it will take…",
   confirm: "Migrate now",
+  way: "What counts",
+  /** What may be asked for in the dialog; the first is what most want. */
+  ways: {
+    time: "Time: whichever way is over sooner",
+    bytes: "Bytes: this link costs by the byte",
+    replay: "Always repeat there what was done",
+    overlay: "Never repeat it: send what changed",
+  },
 };
