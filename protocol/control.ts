@@ -236,7 +236,7 @@ export const controlMethods = {
   },
   /**
    * Lays the workspace's base generation down on `peer`, which then knows the workspace as this host's. One that was cut off
-   * goes on where it was. `bytesPerSecond`: sends no faster. `seal`: makes a generation first if there is none. `detached`: goes on
+   * goes on where it was. `bytesPerSecond`: sends no faster. `seal`: makes a generation first if there is none, `anew`: in any case. `detached`: goes on
    * when the client has gone; the workspace's status says how far it is, and what it failed with.
    */
   push: {
@@ -245,6 +245,7 @@ export const controlMethods = {
       peer: nameSchema,
       bytesPerSecond: z.int().min(1024).optional(),
       seal: z.boolean().default(false),
+      anew: z.boolean().default(false),
       detached: z.boolean().default(false),
     }),
     result: pushResultSchema,

@@ -31,22 +31,27 @@ export function pushCommand(): CommandEntry {
       "Lays the generation of a workspace down on another host, so that the workspace can be moved there.",
       [
         ["homeward push work home", "once, over a good link if there is one; then homeward migrate work home"],
+        ["homeward push work home --seal", "the state of just now: what is done later is all that a move has to bring"],
         ["homeward push work home --limit 500k", "sends at most 500 kB a second"],
         ["homeward check work home --for push", "only asks home whether it could"],
       ],
       "The workspace goes on here meanwhile. What was sent stays there: Ctrl-C, a crash or a lost connection cost nothing, the " +
         "same command goes on where it stopped. The other host reads everything and computes its root before it counts. An older " +
-        "generation that it holds is what the new one is compared with, so that only what differs is sent.",
+        "generation that it holds is what the new one is compared with, so that only what differs is sent: of one that grew from what it " +
+        "holds as little as a move by overlay, if there is no limit. With --seal the machine stands still until its state is saved.",
+
       ["NOT_FOUND", "CONFLICT", "INCOMPATIBLE", "DAMAGED", "PEER", "NO_ROOM", "TIMEOUT"],
     )
       .argument("<workspace>", "its name")
       .argument("<host>", "a host that homeward status lists")
+      .option("--seal", "make a generation of the present state first")
       .option("--limit <rate>", "bytes a second, e.g. 500k or 2M (default: as fast as it goes)", parsedRate),
     body: async (invocation, command) => {
-      const { limit } = command.opts<{ limit?: number }>();
+      const { limit, seal = false } = command.opts<{ limit?: number; seal?: boolean }>();
       const result = await callService(invocation, "push", {
         workspace: argument(command, 0),
         peer: argument(command, 1),
+        anew: seal,
         ...(limit === undefined ? {} : { bytesPerSecond: limit }),
       });
       invocation.output.result(result, pushText);

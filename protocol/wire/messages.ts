@@ -125,7 +125,13 @@ export const checkSchema = z.strictObject({
 /** Everything that is missing, in the order in which it would be met; empty when it would go. */
 export const checkedSchema = z.strictObject({ missing: z.array(abortSchema).max(20) });
 
-export const pushSchema = z.strictObject({ workspace: nameSchema, manifest: generationManifestSchema, files: pushFilesSchema });
+/** `difference`: the sender can also tell by how it differs from the generation before, if that is what is `accept`ed. */
+export const pushSchema = z.strictObject({
+  workspace: nameSchema,
+  manifest: generationManifestSchema,
+  files: pushFilesSchema,
+  difference: z.boolean().optional(),
+});
 /** `landed`: bytes of it that lie there already, from an earlier attempt. */
 export const pushWantSchema = z.strictObject({ name: pushFileSchema, landed: count });
 export const pushStartSchema = z.strictObject({ compress: z.boolean() });

@@ -160,10 +160,10 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       return Promise.resolve({ migrations: table.summaries(), report: chosen === null ? null : table.report(chosen) });
     },
     explain: ({ id }, call) => explainMigration(ctx, id, call),
-    push: ({ bytesPerSecond, seal, detached, ...params }, call) => {
+    push: ({ bytesPerSecond, seal, anew, detached, ...params }, call) => {
       const workspace = workspaces.get(params.workspace);
       const work = ctx.layDowns.run({ ...params, detached }, call, async (options) => {
-        if (seal && workspace.base === null) await workspace.seal(options);
+        if (anew || (seal && workspace.base === null)) await workspace.seal(options);
         return push(ctx, { ...params, bytesPerSecond: bytesPerSecond ?? null }, options);
       });
       return migrating(work);

@@ -7,7 +7,7 @@ import { decodeMessage, type Message, type Prepared } from "../../protocol/wire/
 import { BLOCK_BYTES, type ResidualSink, type VerifiedTrees } from "../../syncer/index.ts";
 import type { ServiceContext } from "../context.ts";
 import { freshDir } from "../store/durable.ts";
-import type { GenerationRecord } from "../store/generations-store.ts";
+import type { GenerationRecord, NewGeneration } from "../store/generations-store.ts";
 import { collectFrames } from "./collect-frames.ts";
 import { IncomingState } from "./incoming-state.ts";
 import type { DestinationJournal } from "./journal.ts";
@@ -27,6 +27,8 @@ export interface ArrivalOptions {
   readonly link: PeerLink;
   readonly offer: Message<"offer">;
   readonly base: GenerationRecord;
+  /** What a generation that is no migration's is for; a measurement has none, and drops it. */
+  readonly install?: (generation: NewGeneration) => Promise<void>;
   /** Why no twin may run; null when one may. */
   readonly withoutTwin: string | null;
   readonly journal: DestinationJournal;
@@ -84,8 +86,10 @@ export class Arrival {
       journal.advance("resolve");
       const state = await files.state;
       const { trees, prepared } = await this.#build(state, received, twin);
+      const { install } = this.#options;
       if (offer.kind === "migration") await this.#store(state, received.manifest, trees);
-      else journal.advance("prepare");
+      else if (install !== undefined) await install(await state.complete(received.manifest, trees));
+      if (offer.kind !== "migration") journal.advance("prepare");
       this.#prepared = prepared;
     } catch (error) {
       this.#log.reject(error);

@@ -73,6 +73,12 @@ export class IncomingPush {
     for await (const obstacle of obstacles(this.#ctx, asked, this.#link.peer)) throw obstacle;
   }
 
+  /** Files of it lie here from an earlier attempt of the same host. */
+  get hasBegun(): boolean {
+    const row = this.#ctx.store.pushes.get(this.#push.workspace);
+    return row?.peer === this.#link.peer && row.manifest.root === this.#push.manifest.root;
+  }
+
   /** Gets all files, whole and checked. @throws DAMAGED if they are not what the root says, also when sent again */
   async receive(): Promise<Landed> {
     const { manifest, workspace, files } = this.#push;

@@ -7,6 +7,7 @@ import { LinkRate } from "../migration/link-rate.ts";
 import type { PeerLink } from "../migration/peer-link.ts";
 import { unexpected } from "../migration/unexpected.ts";
 import type { GenerationRecord } from "../store/generations-store.ts";
+import { sendableBase, sendDifference } from "./difference.ts";
 import { generationFiles, type OutgoingFile } from "./generation-files.ts";
 import { Pace, relayRsync } from "./rsync-relay.ts";
 import { startSender } from "./rsync-process.ts";
@@ -45,6 +46,9 @@ export class OutgoingPush {
   /** Bytes of the files that are over with. */
   #done = 0;
   #landed = 0;
+  /** The generation before, while the other host may have it too. */
+  #base: GenerationRecord | null = null;
+  #isDifference = false;
 
   constructor(ctx: ServiceContext, options: OutgoingPushOptions) {
     this.#ctx = ctx;
@@ -61,8 +65,11 @@ export class OutgoingPush {
     link.onProgress = (update) => {
       progress.update(update);
     };
+    // A limit is kept by what goes through rsync.
+    this.#base = this.#options.bytesPerSecond === null ? await sendableBase(this.#ctx, generation, this.#options) : null;
     await link.send("push", {
       workspace,
+      difference: this.#base !== null,
       manifest: generation.manifest,
       files: files.map(({ name, bytes, allocated }) => ({ name, bytes, allocated })),
     });
@@ -71,7 +78,7 @@ export class OutgoingPush {
       throw new HomewardError("PEER", `${link.peer} took another generation than the one that was pushed`);
     const bytes = allocatedBytes(files);
     // What was not asked for had landed whole.
-    const whole = allocatedBytes(files.filter(({ name }) => !this.#asked.has(name)));
+    const whole = this.#isDifference ? 0 : allocatedBytes(files.filter(({ name }) => !this.#asked.has(name)));
     return {
       workspace,
       peer: link.peer,
@@ -90,6 +97,10 @@ export class OutgoingPush {
     for (;;) {
       const frame = await link.receive();
       if (frame.name === "pushed") return decodeMessage("pushed", frame.payload);
+      if (frame.name === "accept" && this.#base !== null && this.#asked.size === 0) {
+        await this.#sendDifference(this.#base);
+        continue;
+      }
       if (frame.name !== "pushWant") throw unexpected(frame.name, "pushed", link.peer);
       const { name, landed } = decodeMessage("pushWant", frame.payload);
       const file = files.find((each) => each.name === name);
@@ -100,6 +111,12 @@ export class OutgoingPush {
       if (asked === 1) this.#landed += Math.min(landed, file.allocated);
       await this.#sendFile(file, files);
     }
+  }
+
+  async #sendDifference(base: GenerationRecord): Promise<void> {
+    this.#base = null;
+    this.#isDifference = true;
+    await sendDifference(this.#ctx, this.#options.generation, base, this.#options);
   }
 
   async #sendFile(file: OutgoingFile, files: readonly OutgoingFile[]): Promise<void> {

@@ -8,6 +8,7 @@ import type { PeerLink } from "../migration/peer-link.ts";
 import { WireProgress } from "../migration/wire-progress.ts";
 import { pushFolder } from "../store/paths.ts";
 import { IncomingPush } from "./incoming-push.ts";
+import { receivableBase, receiveDifference } from "./difference.ts";
 import { holdingsFor, noteHolding } from "./holdings.ts";
 import { installLanded } from "./landed.ts";
 
@@ -65,19 +66,39 @@ async function receive(
       return Promise.resolve();
     });
   } else {
-    const landed = await incoming.receive();
-    await ctx.workspaces.receive({ name, owner, manifest }, (together) =>
-      installLanded(ctx, landed, (layers) => {
-        // What may be done here may have been changed while it came.
-        ctx.peers.requireRight(owner, "push", name);
-        together(layers);
-        ctx.store.pushes.delete(name);
-      }),
-    );
+    const base = push.difference === true && !incoming.hasBegun ? await receivableBase(ctx, manifest, options) : null;
+    if (base !== null) {
+      await receiveDifference(ctx, push, base, {
+        ...options,
+        link,
+        workspace: name,
+        install: (generation) =>
+          ctx.workspaces.receive({ name, owner, manifest }, async (together) => {
+            const installed = await ctx.store.generations.install(generation, (layers) => {
+              // What may be done here may have been changed while it came.
+              ctx.peers.requireRight(owner, "push", name);
+              together(layers);
+            });
+            await ctx.generationCheck.vouch(installed);
+          }),
+      });
+    } else await receiveFiles(ctx, incoming, push, owner);
   }
   await rm(ctx.store.paths.incomingOf(pushFolder(name)), { recursive: true, force: true });
   ctx.store.pushes.delete(name);
   await noteHolding(ctx, owner, name, manifest.root);
   options.progress.stop();
   await link.send("pushed", { root: manifest.root, held: held !== null });
+}
+
+async function receiveFiles(ctx: ServiceContext, incoming: IncomingPush, { workspace: name, manifest }: Message<"push">, owner: string): Promise<void> {
+  const landed = await incoming.receive();
+  await ctx.workspaces.receive({ name, owner, manifest }, (together) =>
+    installLanded(ctx, landed, (layers) => {
+      // What may be done here may have been changed while it came.
+      ctx.peers.requireRight(owner, "push", name);
+      together(layers);
+      ctx.store.pushes.delete(name);
+    }),
+  );
 }

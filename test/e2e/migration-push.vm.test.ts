@@ -44,8 +44,20 @@ describe("a running workspace", () => {
     expect(await near.workspace()).toMatchObject({ owner: "here", state: "running" });
     expect(await far.workspace()).toMatchObject({ owner: "near", state: "away", base: result.root });
     expect((await near.call("check", { workspace: WORKSPACE, peer: "far", purpose: "migration" })).missing).toEqual([]);
+
+    // What was done since costs little, and a move then has no more to bring than what comes after.
+    const fresh = await near.call("push", { workspace: WORKSPACE, peer: "far", anew: true });
+    process.stdout.write(`a fresh generation: ${String(fresh.linkBytes)} of ${String(result.linkBytes)} bytes, ${String(fresh.seconds)} s\n`);
+    expect(fresh).toMatchObject({ held: false, landedBytes: 0 });
+    expect(fresh.root).not.toBe(result.root);
+    expect(fresh.linkBytes).toBeLessThan(result.linkBytes / 20);
+    expect(await near.workspace()).toMatchObject({ owner: "here", state: "running", base: fresh.root });
+    expect(await far.workspace()).toMatchObject({ owner: "near", state: "away", base: fresh.root });
+    const again = await near.console();
+    await type(again, "echo since\n");
+    again.close();
     const report = await migrate();
-    expect(report).toMatchObject({ verified: true, mode: "replay", base_root: result.root, replay: { gave_up: null } });
+    expect(report).toMatchObject({ verified: true, mode: "replay", base_root: fresh.root, replay: { gave_up: null } });
     expect(await far.workspace()).toMatchObject({ owner: "here", state: "running" });
     expect((await near.call("hosts", {})).holdings[0]).toMatchObject({ host: "far", workspace: WORKSPACE });
   });

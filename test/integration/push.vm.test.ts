@@ -1,11 +1,11 @@
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { growGeneration, makeGeneration } from "../../bench/exchange/synthetic-generation.ts";
 import type { PushResult } from "../../protocol/control.ts";
-import type { GenerationManifest } from "../../protocol/generation.ts";
-import { StatePaths } from "../../service/store/paths.ts";
+import { generationManifestSchema, type GenerationManifest } from "../../protocol/generation.ts";
+import { EXPORT_FILES, StatePaths } from "../../service/store/paths.ts";
 import { bytesOnDisk } from "../../service/store/disk-use.ts";
 import { HashPool } from "../../syncer/hash-pool.ts";
 import { failure, removeRunFolders, TestHost, WORKSPACE } from "../e2e/migration-hosts.ts";
@@ -124,5 +124,49 @@ describe("a push", () => {
     // 1 MiB of device state, 0.8 MiB of blocks (4 KiB each) that are patched or fresh, 0.25 MiB of sums of all blocks.
     expect(relay.bytes).toBeLessThan(2.75 * MIB);
     expect((await far.workspace()).base).toBe(second.root);
+  });
+
+  /** `name`, grown from `from`, becomes the workspace's base here, which keeps both. */
+  const grow = async (name: string, from: string): Promise<GenerationManifest> => {
+    const manifest = generationManifestSchema.parse(JSON.parse(await readFile(join(dir, from, EXPORT_FILES.manifest), "utf8")));
+    const changes = { zeroed: 20, moved: 20, patched: 100, fresh: 100 };
+    const grown = await growGeneration(join(dir, name), { dir: join(dir, from), manifest }, MACHINE, changes, pool);
+    await near.call("create", { workspace: `kept-${from}`, from: join(dir, from), verified: true });
+    await near.call("delete", { workspace: WORKSPACE });
+    await near.call("create", { workspace: WORKSPACE, from: join(dir, name), verified: true });
+    return grown;
+  };
+  const quickly = (options: { signal?: AbortSignal } = {}): Promise<PushResult> => near.call("push", { workspace: WORKSPACE, peer: "far" }, options);
+
+  it("of one that grew from what both hold costs what an overlay costs, and nothing when it is cut", async () => {
+    const third = await grow("third", "second");
+    const before = await far.workspace();
+    relay.bytes = 0;
+    relay.cutAt = MIB;
+    expect((await failure(quickly())).code).toBe("PEER");
+    expect(await far.workspace()).toMatchObject({ base: before.base, owner: "near", state: "away" });
+    relay.bytes = 0;
+    const result = await quickly();
+    expect(result).toMatchObject({ held: false, root: third.root, landedBytes: 0 });
+    // 1 MiB of device state, 0.45 MiB of blocks; no sums of what is the same.
+    expect(relay.bytes).toBeLessThan(1.6 * MIB);
+    expect(await far.workspace()).toMatchObject({ base: third.root, owner: "near", state: "away" });
+    expect(await readdir(new StatePaths(far.state).incoming)).toEqual([]);
+    expect(await readdir(new StatePaths(near.state).incoming)).toEqual([]);
+    expect((await near.call("check", { workspace: WORKSPACE, peer: "far", purpose: "migration", hold: true })).missing).toEqual([]);
+    expect((await near.call("report", {})).migrations).toEqual([]);
+    relay.bytes = 0;
+    expect(await quickly()).toMatchObject({ held: true });
+  });
+
+  it("of one that grew from what is damaged there sends the files", async () => {
+    const fourth = await grow("fourth", "third");
+    const { base } = await far.workspace();
+    const ram = await open(new StatePaths(far.state).generation(String(base)).ram, "r+");
+    await ram.write(Buffer.from([1, 2, 3]), 0, 3, 8 * 4096);
+    await ram.close();
+    expect(await quickly()).toMatchObject({ held: false, root: fourth.root });
+    expect((await far.workspace()).base).toBe(fourth.root);
+    expect((await near.call("check", { workspace: WORKSPACE, peer: "far", purpose: "migration", hold: true })).missing).toEqual([]);
   });
 });
