@@ -4,7 +4,7 @@ import type { Progress, ProgressUpdate } from "../../common/progress.ts";
 import type { GenerationManifest } from "../../protocol/generation.ts";
 import { mergeSegments, type NumberedSegment } from "../../protocol/input-log.ts";
 import type { BlockOrigins, MigrationMode, ModeChoice } from "../../protocol/report.ts";
-import { MOST_ZSTD_LEVEL } from "../../protocol/residual/limits.ts";
+import { MODEL_LEVEL, MOST_ZSTD_LEVEL } from "../../protocol/residual/limits.ts";
 import { DEVICE_PIECE_BYTES } from "../../protocol/wire.ts";
 import { decodeMessage, type Prepared } from "../../protocol/wire/messages.ts";
 import { answerNarrow, encodeDelta, type ResidualSource, type SourceStats } from "../../syncer/index.ts";
@@ -169,13 +169,15 @@ export class Departure {
   async #choose(outgoing: OutgoingState, log: readonly Buffer[]): Promise<ChosenMode | null> {
     if (this.#auto === null) return null;
     // The model of pages would take too long for what it tells more.
-    const chosen = await this.#auto.choose(outgoing.source, log, Math.min(MOST_ZSTD_LEVEL, this.#level()));
+    const chosen = await this.#auto.choose(outgoing.source, log, Math.min(MOST_ZSTD_LEVEL, this.#level(outgoing.source.stats.distinct)));
     this.#options.journal.noteMode(chosen.mode);
     return chosen;
   }
 
-  #level(): number {
-    return this.#options.level ?? residualLevel(this.#rate.bitsPerSecond);
+  /** @param blocks how many are to be sent */
+  #level(blocks: number): number {
+    const { level, auto } = this.#options;
+    return level ?? (auto?.metered === true ? MODEL_LEVEL : residualLevel(this.#rate.bitsPerSecond, blocks));
   }
 
   /** What the other host showed of its progress. */
@@ -239,11 +241,12 @@ export class Departure {
     const needBytes = NEED_SPARE_BYTES + (ramDirty + diskDirty) * NEED_BYTES_PER_BLOCK;
     const unwatch = this.#watchReplay();
     const { payloads: need, end } = await collectFrames(link, "need", "needEnd", needBytes).finally(unwatch);
-    this.#blocks = decodeMessage("needEnd", end);
+    const blocks = decodeMessage("needEnd", end);
+    this.#blocks = blocks;
     journal.advance("ship");
     // Waiting for the replay is not part of any phase of this side.
     clock.next();
-    const level = this.#level();
+    const level = this.#level(blocks.shipped);
     for await (const frame of outgoing.source.residual(need, level)) await link.sendBytes("residual", frame);
     await link.sendBytes("residualEnd");
     return level;

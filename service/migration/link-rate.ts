@@ -1,4 +1,4 @@
-import { MODEL_LEVEL } from "../../protocol/residual/limits.ts";
+import { MODEL_LEVEL, MOST_ZSTD_LEVEL } from "../../protocol/residual/limits.ts";
 import type { PeerLink } from "./peer-link.ts";
 
 /** Shorter transfers drown in the time that two busy computers take to notice a message. */
@@ -8,8 +8,12 @@ const ROUND_TRIPS = 3;
 /** More samples would only cost pings. */
 const MAX_SAMPLES = 8;
 const MBIT = 1e6;
-/** Below this the residual is packed as hard as can be. */
+/** Below this zstd packs the residual as hard as it can. */
 const SLOW_BITS = 20 * MBIT;
+/** Below this sending takes longer than the model does, which makes 100 to 200 kB a second on a slow core. */
+const SLOWEST_BITS = 3 * MBIT;
+/** So few blocks, 1 MiB, are packed by the model in a second. */
+const FEW_BLOCKS = 256;
 
 /**
  * How fast bytes get through to the other host. A transfer is timed until the pong to a ping right behind it, because the
@@ -69,9 +73,11 @@ export function transferRate(bytes: number, elapsedMs: number, roundTripsMs: rea
 /**
  * Level of packing for the residual: on a fast link packing hard takes longer than sending, on a slow one every byte counts.
  * An unknown rate means that little was sent, so little will be.
+ * @param blocks how many are to be sent
  */
-export function residualLevel(bitsPerSecond: number | null): number {
-  if (bitsPerSecond === null) return MODEL_LEVEL;
+export function residualLevel(bitsPerSecond: number | null, blocks: number): number {
+  if (bitsPerSecond === null) return blocks > FEW_BLOCKS ? MOST_ZSTD_LEVEL : MODEL_LEVEL;
   if (bitsPerSecond >= 100 * MBIT) return 3;
-  return bitsPerSecond >= SLOW_BITS ? 9 : MODEL_LEVEL;
+  if (bitsPerSecond >= SLOW_BITS) return 9;
+  return bitsPerSecond >= SLOWEST_BITS ? MOST_ZSTD_LEVEL : MODEL_LEVEL;
 }

@@ -31,10 +31,12 @@ describe("the link's rate", () => {
       await expect.poll(() => rate.bitsPerSecond).not.toBeNull();
       if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeGreaterThan(bitsPerSecond / 3);
       if (bitsPerSecond < Infinity) expect(rate.bitsPerSecond).toBeLessThan(bitsPerSecond * 3);
-      expect(levels).toContain(residualLevel(rate.bitsPerSecond));
+      expect(levels).toContain(residualLevel(rate.bitsPerSecond, 10_000));
     }
   });
   it("decides how hard to compress", () => {
-    expect([null, 1e6, 19e6, 20e6, 99e6, 100e6, Infinity].map(residualLevel)).toEqual([20, 20, 20, 9, 9, 3, 3]);
+    const levels = [1e6, 2.9e6, 3e6, 19e6, 20e6, 99e6, 100e6, Infinity].map((rate) => residualLevel(rate, 10_000));
+    expect(levels).toEqual([20, 20, 19, 19, 9, 9, 3, 3]);
+    expect([10, 10_000].map((blocks) => residualLevel(null, blocks))).toEqual([20, 19]);
   });
 });
