@@ -177,6 +177,7 @@ describe("a twin", () => {
     const run = new TwinRun({ log: pino({ level: "silent" }) } as unknown as ServiceContext, {
       log: Promise.resolve([segment]),
       files: Promise.resolve({}),
+      enough: new AbortController().signal,
       signal: new AbortController().signal,
     } as unknown as TwinRunOptions);
     const result = await run.run();
