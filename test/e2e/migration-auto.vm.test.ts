@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { delay } from "../../common/abort.ts";
 import type { MigrationReport } from "../../protocol/report.ts";
 import { frameHeader } from "../../protocol/wire.ts";
 import { eventually, run, sees, TwoHosts, WORKSPACE } from "./migration-hosts.ts";
@@ -81,6 +82,8 @@ describe("a mode that is left to the service", () => {
           const progress = (await far.workspace()).migration?.progress ?? null;
           return progress?.phase === "replay" && progress.done >= 2;
         });
+        // The twin is to have made something by then.
+        await delay(3000);
         return Buffer.concat([frameHeader("manifest", payload.length), payload, frameHeader("stopReplay", 0)]);
       },
     };
