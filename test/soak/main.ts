@@ -1,14 +1,38 @@
 import { parseArgs } from "node:util";
+import { EXIT_STATUS, HomewardError, toHomewardError } from "../../common/errors.ts";
 import { TwoHosts, WORKSPACE, stillPicture, type, type TestHost } from "../e2e/migration-hosts.ts";
 import { MAY_GROW, QUANTITIES, slope, takeSample, type Sample } from "./sample.ts";
 
-/**
- * npm run test:soak -- [--rounds N]    a workspace goes there and back N times (50), with work in between, and both services
- * are looked at after each time: memory, descriptors, threads, processes, files and disk have to stay flat.
- */
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "50" } } });
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`"${values.rounds}" is no number of rounds`);
+const USAGE = `npm run test:soak -- [--rounds N]
+
+A workspace goes there and back N times (default 50), with work in between, and both services are looked at after each time:
+memory, descriptors, threads, processes, files and disk have to stay flat, or the status is 1.
+`;
+
+/** How many rounds the arguments ask for; null for help. @throws USAGE */
+function roundsAsked(): number | null {
+  try {
+    const { values } = parseArgs({ options: { rounds: { type: "string", default: "50" }, help: { type: "boolean", default: false } } });
+    if (values.help) return null;
+    if (!/^[1-9]\d{0,4}$/.test(values.rounds)) throw new Error(`--rounds takes a whole number from 1 on, not "${values.rounds}"`);
+    return Number(values.rounds);
+  } catch (error) {
+    throw new HomewardError("USAGE", error instanceof Error ? error.message : String(error));
+  }
+}
+
+let rounds = 0;
+try {
+  const asked = roundsAsked();
+  if (asked === null) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  rounds = asked;
+} catch (error) {
+  process.stderr.write(`${toHomewardError(error).message}\n\n${USAGE}`);
+  process.exit(EXIT_STATUS.USAGE);
+}
 /** What happens only once, such as reading code, is over then. */
 const WARM_UP = Math.min(10, Math.floor(rounds / 4));
 
