@@ -103,7 +103,7 @@ describe("the command line with a real service", () => {
     expect(text).toMatch(/^ {2}next +homeward migrate work home; before the first time: /m);
     expect(await json("log", "work")).toMatchObject({ root });
     expect(await json("migrate", "work", "home")).toMatchObject({ type: "error", code: "PEER" });
-    expect((await homeward("report", "--list")).stdout).toMatch(/to home +replay +cancelled +home cannot be reached$/m);
+    expect((await homeward("report", "--list")).stdout).toMatch(/to home +overlay +cancelled +home cannot be reached$/m);
     expect(await json("suspend", "work")).toMatchObject({ state: "suspended", console: null });
     expect(await json("power", "work", "off")).toMatchObject({ state: "off" });
   });
@@ -139,7 +139,7 @@ describe("the command line with a real service", () => {
       "work",
       "home",
       "work",
-      "replay overlay",
+      "auto replay overlay",
       "overlay",
       "work",
       "",
