@@ -5,7 +5,7 @@ import { checksumOf, encodeFrame, encodeModelFrame, openFrame, type ModelPages }
 import { BLOCK_BYTES, FRAME_BLOCKS, MODEL_LEVEL, MOST_ZSTD_LEVEL } from "../protocol/residual/limits.ts";
 import type { BlockDevice } from "./block-device.ts";
 import type { HashPool } from "./hash-pool.ts";
-import { PageThread } from "./page-model/page-thread.ts";
+import type { PageSeries } from "./page-model/page-thread.ts";
 import { blocksAt, readBlocks, type PerDevice, type Place } from "./places.ts";
 
 /**
@@ -96,7 +96,7 @@ export async function* encodeFrames(
 ): AsyncGenerator<Buffer, void, undefined> {
   const inputs = frameInputs(source, places);
   if (level === MODEL_LEVEL && source.base !== null) {
-    yield* encodeModelFrames(inputs, source.signal);
+    yield* encodeModelFrames(inputs, source);
     return;
   }
   yield* mapOrdered(
@@ -110,15 +110,15 @@ export async function* encodeFrames(
 
 async function* encodeModelFrames(
   inputs: AsyncIterable<FrameInput>,
-  signal: AbortSignal | undefined,
+  { pool, signal }: FrameSource,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const thread = new PageThread();
+  const series = pool.pageSeries();
   try {
     const packed = mapOrdered(
       inputs,
       FRAMES_AT_ONCE,
       async ({ content, base }) => {
-        const { isData, packed } = await thread.pack(content, base);
+        const { isData, packed } = await series.pack(content, base);
         return {
           blocks: isData.length,
           packed,
@@ -139,7 +139,7 @@ async function* encodeModelFrames(
       signal,
     );
   } finally {
-    await thread.close();
+    series.end();
   }
 }
 
@@ -165,7 +165,7 @@ interface Unpacked {
 export class FrameDecoder {
   readonly #base: PerDevice<BlockDevice> | null;
   readonly #pool: HashPool;
-  readonly #thread = new PageThread();
+  readonly #series: PageSeries;
   #sequence = 0;
   /** The generation's blocks at the places of the last frame. */
   #reading: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
@@ -176,6 +176,7 @@ export class FrameDecoder {
   constructor(base: PerDevice<BlockDevice> | null, pool: HashPool) {
     this.#base = base;
     this.#pool = pool;
+    this.#series = pool.pageSeries();
   }
 
   /**
@@ -210,13 +211,13 @@ export class FrameDecoder {
   }
 
   /** Call it when no frame is under way any more. */
-  close(): Promise<void> {
-    return this.#thread.close();
+  close(): void {
+    this.#series.end();
   }
 
   async #unpackModel(sequence: number, model: ModelPages, base: Buffer, before: Promise<Buffer>): Promise<Unpacked> {
     const what = `residual frame ${sequence}`;
-    const { isData, content: pages } = await this.#thread.unpack(model.packed, base);
+    const { isData, content: pages } = await this.#series.unpack(model.packed, base);
     const content = Buffer.from(pages.buffer, pages.byteOffset, pages.byteLength);
     const baseData = dataBlocks(base, isData);
     const dictionary = [await before, baseData];

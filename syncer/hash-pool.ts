@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { HomewardError } from "../common/errors.ts";
 import type { BlockRange } from "../protocol/residual/limits.ts";
 import { dataOf, type HashJob, type HashReply, type HashRequest } from "./hash-jobs.ts";
+import { PageThread, type PageSeries } from "./page-model/page-thread.ts";
 import type { Piece } from "./pieces.ts";
 
 interface Job {
@@ -47,6 +48,7 @@ function failure(error: { readonly message: string; readonly code: string | unde
 export class HashPool {
   readonly #threads: Thread[] = [];
   readonly #queue: Job[] = [];
+  readonly #pages = new PageThread();
   #nextId = 0;
   #failure: HomewardError | undefined;
 
@@ -87,10 +89,15 @@ export class HashPool {
     await this.#submit({ kind: "write", fd, runs: bare(runs), data });
   }
 
+  /** Pages that belong together, for a thread of their own. */
+  pageSeries(): PageSeries {
+    return this.#pages.series();
+  }
+
   /** Ends the threads; work not yet done is rejected with CANCELLED. */
   async close(): Promise<void> {
     this.#fail(new HomewardError("CANCELLED", "the hash workers were closed"));
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await Promise.all([this.#pages.close(), ...this.#threads.map(({ worker }) => worker.terminate())]);
   }
 
   #start(): void {

@@ -191,7 +191,7 @@ async function refetch(
         await sink.overwrite(decoded.places, decoded.content, frame.length);
       }
     } finally {
-      await decoder.close();
+      decoder.close();
     }
     if (places.length > 0) throw new HomewardError("PEER", "the other host sends fewer blocks again than was asked for");
   }

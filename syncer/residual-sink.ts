@@ -174,7 +174,7 @@ export class ResidualSink {
   /** Waits until nothing reads or writes the devices any more; for a migration that is given up. Never throws. */
   async abandon(): Promise<void> {
     while (this.#background.size > 0) await Promise.all(this.#background);
-    await this.#frames.close();
+    this.#frames.close();
   }
 
   /** Writes blocks that were fetched again. @throws PEER, DAMAGED */

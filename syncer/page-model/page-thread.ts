@@ -1,21 +1,25 @@
 import { Worker } from "node:worker_threads";
 import { HomewardError } from "../../common/errors.ts";
 import type { PackedPages, UnpackedPages } from "./page-packer.ts";
-import type { PageReply, PageRequest } from "./page-worker.ts";
+import type { PageJob, PageReply, PageRequest } from "./page-worker.ts";
 
 interface Waiting {
   readonly resolve: (pages: PackedPages | UnpackedPages) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Megabytes of the worker's heap; the model's tables, some 30 MB, lie outside of it. */
+/** Megabytes of the worker's heap; the models' tables lie outside of it. */
 const HEAP = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 };
 
-/** A thread that packs lists of pages one after the other, or unpacks them. It is started when it is first used. */
-export class PageThread {
-  #worker: Worker | null = null;
-  readonly #waiting: Waiting[] = [];
-  #failure: HomewardError | null = null;
+/** Lists of pages that are packed, or unpacked, one after the other by one model. */
+export class PageSeries {
+  readonly #ask: (job: PageJob) => Promise<PackedPages | UnpackedPages>;
+  readonly #end: () => void;
+
+  constructor(ask: (job: PageJob) => Promise<PackedPages | UnpackedPages>, end: () => void) {
+    this.#ask = ask;
+    this.#end = end;
+  }
 
   /** @param base as many pages as `content` */
   pack(content: Uint8Array, base: Uint8Array): Promise<PackedPages> {
@@ -25,6 +29,32 @@ export class PageThread {
   /** @throws DAMAGED */
   unpack(packed: Uint8Array, base: Uint8Array): Promise<UnpackedPages> {
     return this.#ask({ kind: "unpack", packed, base }) as Promise<UnpackedPages>;
+  }
+
+  /** Forgets the model. */
+  end(): void {
+    this.#end();
+  }
+}
+
+/**
+ * A thread that packs and unpacks pages. It starts when it is first used, and stays: each thread that ends leaves holes in the
+ * process's memory.
+ */
+export class PageThread {
+  #worker: Worker | null = null;
+  readonly #waiting: Waiting[] = [];
+  #series = 0;
+  #failure: HomewardError | null = null;
+
+  series(): PageSeries {
+    const series = this.#series++;
+    return new PageSeries(
+      (job) => this.#ask({ ...job, series }),
+      () => {
+        if (this.#failure === null) this.#worker?.postMessage({ kind: "end", series } satisfies PageRequest);
+      },
+    );
   }
 
   /** What was not done yet is rejected with CANCELLED. */

@@ -4,9 +4,12 @@ import { PagePacker, PageUnpacker, type PackedPages, type UnpackedPages } from "
 
 /** Entry point of the thread of a PageThread. */
 
-export type PageRequest =
+export type PageJob =
   | { readonly kind: "pack"; readonly content: Uint8Array; readonly base: Uint8Array }
   | { readonly kind: "unpack"; readonly packed: Uint8Array; readonly base: Uint8Array };
+
+/** `series`: what belongs together; "end" is not answered. */
+export type PageRequest = (PageJob | { readonly kind: "end" }) & { readonly series: number };
 
 export type PageReply =
   | { readonly pages: PackedPages | UnpackedPages }
@@ -15,18 +18,29 @@ export type PageReply =
 
 const port = parentPort;
 if (port === null) throw new Error("page-worker.ts is started by PageThread");
-// One of them is used, and each is 20 MB of tables.
-let packer: PagePacker | undefined;
-let unpacker: PageUnpacker | undefined;
+/** 20 MB of tables each. */
+const packers = new Map<number, PagePacker>();
+const unpackers = new Map<number, PageUnpacker>();
+
+function of<T>(all: Map<number, T>, series: number, make: () => T): T {
+  const one = all.get(series) ?? make();
+  all.set(series, one);
+  return one;
+}
 
 port.on("message", (request: PageRequest) => {
+  const { series } = request;
+  if (request.kind === "end") {
+    packers.delete(series);
+    unpackers.delete(series);
+    return;
+  }
   let reply: PageReply;
   try {
-    const { base } = request;
     const pages =
       request.kind === "pack"
-        ? (packer ??= new PagePacker()).pack(request.content, base)
-        : (unpacker ??= new PageUnpacker()).unpack(request.packed, base);
+        ? of(packers, series, () => new PagePacker()).pack(request.content, request.base)
+        : of(unpackers, series, () => new PageUnpacker()).unpack(request.packed, request.base);
     reply = { pages };
   } catch (error) {
     const damaged = error instanceof HomewardError && error.code === "DAMAGED";

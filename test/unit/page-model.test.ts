@@ -150,16 +150,22 @@ test("has a golden form, without which hosts of two versions would not understan
 
 test("a thread does the same, in order, says what is damaged and ends", async () => {
   const all = lists(5, 3, 8);
-  const [here, packing, unpacking] = [new PagePacker(), new PageThread(), new PageThread()];
+  const thread = new PageThread();
+  const [here, packing, unpacking] = [new PagePacker(), thread.series(), thread.series()];
   const packed = await Promise.all(all.map(({ content, base }) => packing.pack(content, base)));
   expect(packed).toEqual(all.map(({ content, base }) => here.pack(content, base)).map(({ isData, packed }) => ({ isData, packed: Uint8Array.from(packed) })));
   const back = await Promise.all(packed.map((list, i) => unpacking.unpack(list.packed, all[i]?.base ?? Buffer.alloc(0))));
   for (const [i, list] of all.entries())
     expect(Buffer.from(back[i]?.content ?? []).equals(withoutData(list, packed[i]?.isData ?? new Uint8Array(8)))).toBe(true);
   await expect(unpacking.unpack(Buffer.alloc(2), Buffer.alloc(PAGE))).rejects.toMatchObject({ code: "DAMAGED" });
+  // Another series begins without what this one has learnt.
+  packing.end();
+  const [first] = all;
+  if (first === undefined) throw new Error("no list");
+  expect((await thread.series().pack(first.content, first.base)).packed).toEqual(packed[0]?.packed);
   const late = packing.pack(all[0]?.content ?? Buffer.alloc(0), all[0]?.base ?? Buffer.alloc(0));
   const ended = expect(late).rejects.toMatchObject({ code: "CANCELLED" });
-  await Promise.all([packing.close(), unpacking.close()]);
+  await thread.close();
   await ended;
   await expect(packing.pack(Buffer.alloc(PAGE), Buffer.alloc(PAGE))).rejects.toMatchObject({ code: "CANCELLED" });
 });
