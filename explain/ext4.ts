@@ -14,8 +14,10 @@ const MAGIC = 0xef53;
 const SECTOR_BYTES = 512;
 const INCOMPAT_64BIT = 0x80;
 const EXTENT_MAGIC = 0xf30a;
-/** A disk of 16 TiB has 131,072 groups; more than that is not read. */
+/** A disk of 16 TiB has 131,072 groups; more than that are not read, in all its file systems, which the guest may say overlap. */
 const MAX_GROUPS = 131_072;
+/** Two bitmaps and a table. */
+const REGIONS_PER_GROUP = 3;
 const MBR_SIGNATURE = 0xaa55;
 const GPT_ENTRIES_BLOCKS = 5;
 
@@ -68,10 +70,10 @@ async function readSuperblock(disk: BlockReader, start: number): Promise<Superbl
   return sound ? superblock : null;
 }
 
-/** Groups' bitmaps and inode tables (group_descr.rst), and the journal. */
-async function regionsOf(disk: BlockReader, superblock: Superblock): Promise<Region[]> {
+/** Groups' bitmaps and inode tables (group_descr.rst), and the journal. @param mostGroups of which anything is said */
+async function regionsOf(disk: BlockReader, superblock: Superblock, mostGroups: number): Promise<Region[]> {
   const { start, blocks, blocksPerGroup, inodesPerGroup, inodeBytes, descriptorBytes } = superblock;
-  const groups = Math.min(MAX_GROUPS, Math.ceil(blocks / blocksPerGroup));
+  const groups = Math.min(mostGroups, Math.ceil(blocks / blocksPerGroup));
   const tableBlocks = Math.ceil((inodesPerGroup * inodeBytes) / BLOCK_BYTES);
   const regions: Region[] = [{ block: start, count: 1 + Math.ceil((groups * descriptorBytes) / BLOCK_BYTES), kind: "superblock" }];
   let firstTable: number | null = null;
@@ -132,7 +134,9 @@ export class DiskMap {
     const regions: Region[] = [];
     for (const start of await partitionStarts(disk)) {
       const superblock = await readSuperblock(disk, start);
-      if (superblock !== null) regions.push(...(await regionsOf(disk, superblock)));
+      if (superblock === null) continue;
+      const groups = MAX_GROUPS - Math.ceil(regions.length / REGIONS_PER_GROUP);
+      for (const region of await regionsOf(disk, superblock, Math.max(0, groups))) regions.push(region);
     }
     return new DiskMap(regions.sort((a, b) => a.block - b.block));
   }

@@ -1,6 +1,7 @@
 import type { MakeParser } from "../parser.ts";
 import { controlAnswers, controlRequests } from "./control.ts";
 import { databaseFile, databaseRows } from "./database.ts";
+import { guestDisk, guestMemory, shippedList } from "./explained.ts";
 import {
   blockHashes,
   bootRecord,
@@ -66,6 +67,9 @@ export const PARSERS: Readonly<Record<string, Fuzzed>> = {
   "network-status": { make: networkStatus, share: 0.3 },
   "database-rows": { make: databaseRows, share: 0.3 },
   "database-file": { make: databaseFile, share: 0.05 },
+  "shipped-list": { make: shippedList, share: 0.5 },
+  "guest-memory": { make: guestMemory, share: 0.02 },
+  "guest-disk": { make: guestDisk, share: 0.1 },
 };
 
 /** So many inputs in all, by their shares. @param names all when left out */
