@@ -1,3 +1,4 @@
+import { HomewardError } from "../../common/errors.ts";
 import { BLOCK_BYTES } from "../../protocol/residual/limits.ts";
 import type { BitCoder } from "./bit-coder.ts";
 import { mixHash, Predictor } from "./predictor.ts";
@@ -29,6 +30,13 @@ const EXPECTED = { contexts: 7, kind: 18, network: 24, correction: 64 + 256 };
 const BYTE = { contexts: 8, kind: 25, network: 24 + 128, correction: 64 + 256 + 2048 };
 const SIZE = { contexts: 34, networks: 281, corrections: 10561 };
 
+/** Until there is something to read or to write. */
+const NOBODY: BitCoder = {
+  code: () => {
+    throw new HomewardError("INTERNAL", "a page model without bits");
+  },
+};
+
 /** What an 8-byte number is in the tables of what was seen. */
 const NOWHERE = -1;
 
@@ -39,6 +47,10 @@ class Seen {
   last(hash: number, now: number): number {
     const place = this.#places[hash & (2 ** SEEN_BITS - 1)] ?? NOWHERE;
     return now - place < HISTORY_WORDS ? place : NOWHERE;
+  }
+
+  clear(): void {
+    this.#places.fill(NOWHERE);
   }
 
   set(hash: number, place: number): void {
@@ -72,9 +84,19 @@ export class PageModel {
   /** The kinds of the four pages before. */
   #kinds = 0;
 
-  constructor(coder: BitCoder) {
+  constructor(coder: BitCoder = NOBODY) {
     this.#coder = { current: coder };
     this.#predictor = new Predictor(SIZE, this.#coder);
+  }
+
+  /** Forgets everything; its 20 MB of tables serve again. */
+  reset(): void {
+    this.#predictor.reset();
+    // What is remembered of changed words is only looked at up to #changed.
+    for (const seen of [this.#afterTwo, this.#afterOne, this.#insteadOf]) seen.clear();
+    for (const page of [this.#before, this.#maskBefore, this.#mask]) page.fill(0);
+    this.#repeated = NOWHERE;
+    this.#changed = this.#repeats = this.#lastAt = this.#pages = this.#moreLow = this.#moreHigh = this.#kinds = 0;
   }
 
   /** Where the next bits go to or come from. */

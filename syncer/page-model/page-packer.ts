@@ -40,7 +40,13 @@ function halvesOf(pages: Uint8Array): Uint32Array {
 /** Packs pages against others, list after list; what it learns of one list serves the next. */
 export class PagePacker {
   readonly #writer = new BitWriter();
-  readonly #model = new PageModel(this.#writer);
+  readonly #model: PageModel;
+
+  /** @param model one that has not learnt anything */
+  constructor(model: PageModel = new PageModel()) {
+    this.#model = model;
+    model.coder = this.#writer;
+  }
 
   /** @param base as many pages as `content` */
   pack(content: Uint8Array, base: Uint8Array): PackedPages {
@@ -57,7 +63,12 @@ export class PagePacker {
 
 /** Undoes PagePacker, for the same lists in the same order. */
 export class PageUnpacker {
-  readonly #model = new PageModel(new BitReader(Buffer.alloc(4)));
+  readonly #model: PageModel;
+
+  /** @param model one that has not learnt anything */
+  constructor(model: PageModel = new PageModel()) {
+    this.#model = model;
+  }
 
   /** @throws DAMAGED when it does not hold exactly as many pages as the base */
   unpack(packed: Uint8Array, base: Uint8Array): UnpackedPages {

@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { HomewardError } from "../../common/errors.ts";
+import { PageModel } from "./page-model.ts";
 import { PagePacker, PageUnpacker, type PackedPages, type UnpackedPages } from "./page-packer.ts";
 
 /** Entry point of the thread of a PageThread. */
@@ -18,30 +19,48 @@ export type PageReply =
 
 const port = parentPort;
 if (port === null) throw new Error("page-worker.ts is started by PageThread");
-/** 20 MB of tables each. */
-const packers = new Map<number, PagePacker>();
-const unpackers = new Map<number, PageUnpacker>();
 
-function of<T>(all: Map<number, T>, series: number, make: () => T): T {
-  const one = all.get(series) ?? make();
-  all.set(series, one);
-  return one;
+interface Series {
+  readonly model: PageModel;
+  readonly packer: PagePacker;
+  readonly unpacker: PageUnpacker;
+}
+
+const all = new Map<number, Series>();
+/** One model that is not in use: tables that are made anew for each migration would lie about until they are collected. */
+let spare: PageModel | null = null;
+
+/** A series is either packed or unpacked. */
+function seriesOf(number: number): Series {
+  const known = all.get(number);
+  if (known !== undefined) return known;
+  const model = spare ?? new PageModel();
+  spare = null;
+  const series = { model, packer: new PagePacker(model), unpacker: new PageUnpacker(model) };
+  all.set(number, series);
+  return series;
+}
+
+function end(number: number): void {
+  const series = all.get(number);
+  if (series === undefined) return;
+  all.delete(number);
+  series.model.reset();
+  spare = series.model;
 }
 
 port.on("message", (request: PageRequest) => {
   const { series } = request;
   if (request.kind === "end") {
-    packers.delete(series);
-    unpackers.delete(series);
+    end(series);
     return;
   }
   let reply: PageReply;
   try {
-    const pages =
-      request.kind === "pack"
-        ? of(packers, series, () => new PagePacker()).pack(request.content, request.base)
-        : of(unpackers, series, () => new PageUnpacker()).unpack(request.packed, request.base);
-    reply = { pages };
+    const { packer, unpacker } = seriesOf(series);
+    reply = {
+      pages: request.kind === "pack" ? packer.pack(request.content, request.base) : unpacker.unpack(request.packed, request.base),
+    };
   } catch (error) {
     const damaged = error instanceof HomewardError && error.code === "DAMAGED";
     reply = { error: error instanceof Error ? error.message : String(error), damaged };

@@ -60,9 +60,16 @@ export class Predictor {
   constructor(size: PredictorSize, coder: { current: BitCoder }) {
     this.#coder = coder;
     this.#meanings = new Uint32Array(size.contexts * 256);
-    for (let i = 0; i < this.#meanings.length; i++) this.#meanings[i] = ((FIRST_PROBABILITY[i & 255] ?? 0) << 10) >>> 0;
-    this.#weights = new Int32Array(size.networks * MOST_CONTEXTS).fill(FIRST_WEIGHT);
+    this.#weights = new Int32Array(size.networks * MOST_CONTEXTS);
     this.#corrections = new Uint16Array(size.corrections * CORRECTION_STEPS);
+    this.reset();
+  }
+
+  /** Forgets everything. */
+  reset(): void {
+    this.#table.fill(0);
+    this.#weights.fill(FIRST_WEIGHT);
+    for (let i = 0; i < this.#meanings.length; i++) this.#meanings[i] = ((FIRST_PROBABILITY[i & 255] ?? 0) << 10) >>> 0;
     for (let i = 0; i < this.#corrections.length; i++)
       this.#corrections[i] = (SQUASH[Math.min(4095, (i % CORRECTION_STEPS) * 128)] ?? 0) * 16;
   }
