@@ -222,12 +222,12 @@ export class TwoHosts {
    */
   static async create(
     make: (near: TestHost, dir: string) => Promise<void> = makeTiny,
-    { patienceMinutes = 0 }: { readonly patienceMinutes?: number } = {},
+    { patienceMinutes = 0, ...circumstances }: { readonly patienceMinutes?: number } & Circumstances = {},
   ): Promise<TwoHosts> {
     const dir = await mkdtemp(join(tmpdir(), "hw-e2e-"));
     const relay = await FrameRelay.listen(join(dir, "relay.sock"), join(dir, "far.sock"));
     const hosts = new TwoHosts(dir, relay, patienceMinutes);
-    await Promise.all([hosts.near.start(), hosts.far.start()]);
+    await Promise.all([hosts.near.start(circumstances), hosts.far.start(circumstances)]);
     await make(hosts.near, dir);
     const copy = hosts.exported;
     await sealAtPrompt(hosts.near, copy);

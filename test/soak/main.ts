@@ -1,6 +1,8 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { EXIT_STATUS, HomewardError, toHomewardError } from "../../common/errors.ts";
-import { TwoHosts, WORKSPACE, stillPicture, type, type TestHost } from "../e2e/migration-hosts.ts";
+import { TwoHosts, WORKSPACE, makeTiny, stillPicture, type, type TestHost } from "../e2e/migration-hosts.ts";
 import { MAY_GROW, QUANTITIES, slope, takeSample, type Sample } from "./sample.ts";
 
 const USAGE = `npm run test:soak -- [--rounds N]
@@ -47,8 +49,13 @@ async function workAndMove(from: TestHost, to: TestHost, line: string): Promise<
   return report.bytes.total;
 }
 
+/** A collection of garbage takes a tenth of that. */
+const COLLECTED_MS = 500;
+
 async function sampleOf(host: TestHost): Promise<Sample> {
   while ((await host.call("gc", {})).postponed);
+  process.kill(host.pid ?? 0, "SIGUSR2");
+  await delay(COLLECTED_MS);
   return takeSample(host.pid ?? 0, host.state);
 }
 
@@ -56,7 +63,7 @@ function row(cells: readonly (string | number)[]): string {
   return `| ${cells.map((cell) => (typeof cell === "number" ? String(Math.round(cell * 10) / 10) : cell)).join(" | ")} |`;
 }
 
-const hosts = await TwoHosts.create();
+const hosts = await TwoHosts.create(makeTiny, { preload: join(import.meta.dirname, "collect.ts") });
 const samples: Record<"near" | "far", Sample[]> = { near: [], far: [] };
 const began = performance.now();
 let bytes = 0;
