@@ -23,6 +23,8 @@ export interface HostRecord {
   readonly migration: { readonly id: string; readonly role: string; readonly state: string } | null;
   readonly unfinished: number;
   readonly generations: readonly string[];
+  /** Migrations of which it may be told what they sent: both of their generations are here. */
+  readonly explainable: readonly string[];
   readonly layers: readonly string[];
   /** Of the workspace's disk under its overlay, top first. */
   readonly below: readonly string[];
@@ -57,6 +59,11 @@ export function readRecord(state: string, workspace: string): HostRecord {
         names(db, "SELECT count(*) FROM migrations WHERE state NOT IN ('done', 'cancelled', 'dropped')")[0],
       ),
       generations: names(db, "SELECT root FROM generations"),
+      explainable: names(
+        db,
+        `SELECT id FROM migrations WHERE report IS NOT NULL AND json_extract(report, '$.base_root') IN (SELECT root FROM generations)
+           AND json_extract(report, '$.root_source') IN (SELECT root FROM generations)`,
+      ),
       layers: names(db, "SELECT id FROM layers"),
       below: names(db, "SELECT layer FROM workspace_layers WHERE workspace = ? ORDER BY position", workspace),
     };
@@ -136,9 +143,10 @@ export async function leftovers(state: string, workspace: string, record: HostRe
     true,
   );
   await check("blobs", (name) => /^[0-9a-f]{64}$/.test(name));
+  await check("shipped", (name) => record.explainable.includes(name));
   await check("keys", (name) => /^[0-9a-f]{8}-[0-9a-f]{64}$/.test(name));
   await check(".", (name) =>
-    /^(?:homeward\.db(?:-wal|-shm)?|(?:control|peers)\.sock|service\.lock|service\.log(?:\.1)?|identity\.pem|pages\.(?:json|html)|blobs|layers|generations|workspaces|incoming|keys)$/.test(name),
+    /^(?:homeward\.db(?:-wal|-shm)?|(?:control|peers)\.sock|service\.lock|service\.log(?:\.1)?|identity\.pem|pages\.(?:json|html)|blobs|layers|generations|workspaces|incoming|keys|shipped)$/.test(name),
   );
   for (const root of record.generations)
     await check(join("generations", root), (name) => /^(?:generation\.json|ram|device|(?:ram|disk)\.(?:tree|hashes)|checked)$/.test(name));
