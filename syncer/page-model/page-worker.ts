@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { HomewardError } from "../../common/errors.ts";
+import { freeBuffer } from "../../common/free-buffer.ts";
 import { PageModel } from "./page-model.ts";
 import { PagePacker, PageUnpacker, type PackedPages, type UnpackedPages } from "./page-packer.ts";
 
@@ -65,5 +66,7 @@ port.on("message", (request: PageRequest) => {
     const damaged = error instanceof HomewardError && error.code === "DAMAGED";
     reply = { error: error instanceof Error ? error.message : String(error), damaged };
   }
-  port.postMessage(reply);
+  // Two MiB a list, which would otherwise lie about until they are collected.
+  for (const data of [request.base, request.kind === "pack" ? request.content : request.packed]) freeBuffer(data);
+  port.postMessage(reply, "pages" in reply && "content" in reply.pages ? [reply.pages.content.buffer as ArrayBuffer] : []);
 });
