@@ -24,11 +24,11 @@ const SEEN_BITS = 18;
 
 /** Kinds of context, networks and corrections of each use. */
 const ANY = { contexts: 9, kind: 0, network: 0, correction: 0 };
-const KIND = { contexts: 1, kind: 33, network: 280, correction: 10560 };
 const MASK = { contexts: 9, kind: 9, network: 16, correction: 64 };
 const EXPECTED = { contexts: 7, kind: 18, network: 24, correction: 64 + 256 };
 const BYTE = { contexts: 8, kind: 25, network: 24 + 128, correction: 64 + 256 + 2048 };
-const SIZE = { contexts: 34, networks: 281, corrections: 10561 };
+const KIND = { contexts: 1, kind: BYTE.kind + BYTE.contexts, network: BYTE.network + 128, correction: BYTE.correction + 32 * 256 };
+const SIZE = { contexts: KIND.kind + 1, networks: KIND.network + 1, corrections: KIND.correction + 1 };
 
 /** Until there is something to read or to write. */
 const NOBODY: BitCoder = {
@@ -37,7 +37,7 @@ const NOBODY: BitCoder = {
   },
 };
 
-/** What an 8-byte number is in the tables of what was seen. */
+/** The place of what was not met yet. */
 const NOWHERE = -1;
 
 /** Finds the place in the history where something was met last. */

@@ -37,6 +37,10 @@ function halvesOf(pages: Uint8Array): Uint32Array {
   return new Uint32Array(whole.buffer, whole.byteOffset, whole.length / 4);
 }
 
+function pageOf(halves: Uint32Array, page: number): Uint32Array {
+  return halves.subarray(page * PAGE_HALVES, (page + 1) * PAGE_HALVES);
+}
+
 /** Packs pages against others, list after list; what it learns of one list serves the next. */
 export class PagePacker {
   readonly #writer = new BitWriter();
@@ -53,7 +57,7 @@ export class PagePacker {
     const [pages, bases] = [halvesOf(content), halvesOf(base)];
     const isData = new Uint8Array(content.length / BLOCK_BYTES);
     for (let i = 0; i < isData.length; i++) {
-      const [page, other] = [pages, bases].map((all) => all.subarray(i * PAGE_HALVES, (i + 1) * PAGE_HALVES)) as [Uint32Array, Uint32Array];
+      const [page, other] = [pageOf(pages, i), pageOf(bases, i)];
       isData[i] = this.#model.codeKind(isDataPage(page, other) ? 1 : 0);
       if (isData[i] === 0) this.#model.code(page, other);
     }
@@ -80,8 +84,7 @@ export class PageUnpacker {
     const isData = new Uint8Array(content.length / BLOCK_BYTES);
     for (let i = 0; i < isData.length; i++) {
       isData[i] = model.codeKind(0);
-      const [page, other] = [pages, bases].map((all) => all.subarray(i * PAGE_HALVES, (i + 1) * PAGE_HALVES)) as [Uint32Array, Uint32Array];
-      if (isData[i] === 0) model.code(page, other);
+      if (isData[i] === 0) model.code(pageOf(pages, i), pageOf(bases, i));
     }
     reader.end();
     return { isData, content };
