@@ -49,7 +49,7 @@ async function workAndMove(from: TestHost, to: TestHost, line: string): Promise<
   return report.bytes.total;
 }
 
-/** A collection of garbage takes a tenth of that. */
+/** A collection of garbage takes a tenth of that; one that comes too late makes the memory look larger, never smaller. */
 const COLLECTED_MS = 500;
 
 async function sampleOf(host: TestHost): Promise<Sample> {
